@@ -1,0 +1,32 @@
+// Package deps is temporary.
+package deps
+
+import (
+	_ "github.com/CycloneDX/cyclonedx-go"
+	_ "github.com/go-git/go-git/v5"
+	_ "github.com/google/go-cmp/cmp"
+	_ "github.com/google/go-containerregistry/pkg/crane"
+	_ "github.com/google/go-containerregistry/pkg/registry"
+	_ "github.com/jenkins-x/go-scm/scm/factory"
+	_ "github.com/spf13/cobra"
+	_ "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	_ "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
+	_ "github.com/tektoncd/pipeline/pkg/client/injection/informers/pipeline/v1beta1/customrun"
+	_ "github.com/tektoncd/pipeline/pkg/client/injection/reconciler/pipeline/v1beta1/customrun"
+	_ "github.com/tektoncd/pipeline/pkg/controller"
+	_ "go.yaml.in/yaml/v3"
+	_ "gocloud.dev/blob/fileblob"
+	_ "gocloud.dev/blob/memblob"
+	_ "gocloud.dev/blob/s3blob"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/text/unicode/norm"
+	_ "k8s.io/apiextensions-apiserver/pkg/client/clientset/clientset"
+	_ "k8s.io/client-go/kubernetes"
+	_ "knative.dev/pkg/codegen/cmd/injection-gen"
+	_ "knative.dev/pkg/injection/sharedmain"
+	_ "knative.dev/pkg/reconciler/testing"
+	_ "knative.dev/pkg/webhook/certificates"
+	_ "knative.dev/pkg/webhook/resourcesemantics/defaulting"
+	_ "knative.dev/pkg/webhook/resourcesemantics/validation"
+	_ "sigs.k8s.io/yaml"
+)
