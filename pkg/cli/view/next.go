@@ -1,0 +1,115 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package view
+
+import (
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+)
+
+// Step is one thing that a reader may do next.
+type Step struct {
+	Text string
+	// Command that does it, if one does.
+	Command string
+}
+
+// NextSteps says what can be done about a change as it stands, nothing if
+// nothing is left to do.
+func NextSteps(d Detail) []Step {
+	change := d.Change
+	switch state(change) {
+	case v1alpha1.StateNew, v1alpha1.StateAssess:
+		return opening(change)
+	case v1alpha1.StateAuthorize:
+		return append(decide(change), resume(d, "Once it is approved, take the stopped run up again:")...)
+	case v1alpha1.StateScheduled:
+		return resume(d, "It is approved, and its run has stopped. Take it up again:")
+	case v1alpha1.StateImplement:
+		return implementing(change)
+	case v1alpha1.StateReview:
+		return review(change)
+	case v1alpha1.StateClosed:
+		return []Step{{
+			Text:    "The change is over. Its documents can be downloaded:",
+			Command: command("attachments", change, "--download DIR"),
+		}}
+	case v1alpha1.StateCanceled:
+		return []Step{{Text: "The change is over and was not deployed. A new run opens a new change request."}}
+	}
+	return nil
+}
+
+func opening(change *v1alpha1.ChangeRequest) []Step {
+	submitted := condition(change, v1alpha1.ConditionSubmitted)
+	switch {
+	case submitted == nil && change.Status.State == "":
+		return []Step{{Text: "The controller has not seen the change yet. If this lasts, see whether it runs:",
+			Command: "kubectl get pods -n countersign"}}
+	case submitted != nil && submitted.Status == metav1.ConditionFalse:
+		return []Step{{Text: fmt.Sprintf("The record is not in place: %s: %s. The controller keeps trying.",
+			submitted.Reason, submitted.Message)}}
+	}
+	return []Step{{Text: "The controller is putting the record in place; nothing is to be done."}}
+}
+
+func decide(change *v1alpha1.ChangeRequest) []Step {
+	return []Step{
+		{Text: "Approve it:", Command: command("approve", change, "-m 'why'")},
+		{Text: "Or reject it:", Command: command("reject", change, "-m 'why'")},
+	}
+}
+
+func resume(d Detail, text string) []Step {
+	if d.Resume == "" {
+		return nil
+	}
+	return []Step{{Text: text, Command: d.Resume}}
+}
+
+func implementing(change *v1alpha1.ChangeRequest) []Step {
+	run := change.Status.Implementing
+	if run == nil {
+		return nil
+	}
+	return []Step{{
+		Text:    "Watch the run that deploys it:",
+		Command: fmt.Sprintf("tkn pipelinerun logs -f %s -n %s", Shell(run.Name), Shell(change.Namespace)),
+	}}
+}
+
+func review(change *v1alpha1.ChangeRequest) []Step {
+	text := "The change was deployed and is left open for people to look at."
+	if change.Status.CloseCategory == v1alpha1.CategoryUnsuccessful {
+		text = "The deployment did not succeed; the change is left open for people to look at. See why:"
+	}
+	step := Step{Text: text}
+	if runs := change.Status.Runs; len(runs) > 0 {
+		step.Command = fmt.Sprintf("tkn pipelinerun logs %s -n %s", Shell(runs[len(runs)-1].Name), Shell(change.Namespace))
+	}
+	return []Step{step}
+}
+
+// Stopped tells which of a change's runs ended at the gate and can be taken up
+// again: the last run, if its gate let nothing through and the change is open,
+// not rejected, and not being deployed.
+func Stopped(change *v1alpha1.ChangeRequest) (v1alpha1.RunRef, bool) {
+	runs := change.Status.Runs
+	if len(runs) == 0 || change.Status.Approval.State == v1alpha1.ApprovalRejected {
+		return v1alpha1.RunRef{}, false
+	}
+	switch state(change) {
+	case v1alpha1.StateAuthorize, v1alpha1.StateScheduled:
+	default:
+		return v1alpha1.RunRef{}, false
+	}
+	last := runs[len(runs)-1]
+	return last.RunRef, last.Gate != "" && last.Gate != GateApproved
+}
+
+// GateApproved is the reason of a gate that let its run through.
+const GateApproved = "Approved"
