@@ -22,6 +22,10 @@ const (
 	// UIDs are not.
 	LabelPipelineRunUID = GroupName + "/pipeline-run-uid"
 
+	// AnnotationCreator is stamped at admission on a change request and holds the
+	// username of whoever created it.
+	AnnotationCreator = GroupName + "/creator"
+
 	// LabelTargetEnvironment and LabelTargetRegion make change requests of one
 	// target easy to select.
 	LabelTargetEnvironment = GroupName + "/target-environment"

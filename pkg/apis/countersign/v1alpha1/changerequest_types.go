@@ -411,8 +411,16 @@ type RunStatus struct {
 	Adopted bool `json:"adopted,omitempty"`
 	// Gate is the reason with which the run's gate ended, empty until it has.
 	Gate string `json:"gate,omitempty"`
+	// Conclusion is the name of the ChangeConclusion that the run handed in,
+	// empty until it has become part of the record.
+	Conclusion string `json:"conclusion,omitempty"`
 	// Outcome of the run's deployment, empty until it is known.
 	Outcome Outcome `json:"outcome,omitempty"`
+	// Rollback is how the run's inline rollback ended, empty until it is known.
+	Rollback RollbackOutcome `json:"rollback,omitempty"`
+	// CloseCategory that the run's conclusion was given, empty if nothing was
+	// deployed.
+	CloseCategory CloseCategory `json:"closeCategory,omitempty"`
 }
 
 // HistoryEvent is one thing that happened to a change.
@@ -422,9 +430,81 @@ type HistoryEvent struct {
 	Actor string `json:"actor"`
 	// Event is a constant: see the Event constants.
 	Event string `json:"event"`
+	// Subject is what the event is about: the name of a ChangeApproval or
+	// ChangeConclusion, the UID of a run, or empty for the change itself. An event
+	// happens to a subject once, so event and subject together tell entries apart.
+	Subject string `json:"subject,omitempty"`
 	// Message says it in words.
 	Message string `json:"message,omitempty"`
 }
+
+// Events of a change's history. They are also the reasons of the Kubernetes
+// Events that are sent for them.
+const (
+	// EventCreated: the change request was stored. Actor: who created it.
+	EventCreated = "Created"
+	// EventOpened: the run that created the change asked for it to be opened.
+	// Subject: the run's UID.
+	EventOpened = "Opened"
+	// EventAdopted: a run that was given the change's id took it up. Subject: the
+	// run's UID.
+	EventAdopted = "Adopted"
+	// EventSubmitted: the backend has the record and every attachment was found.
+	EventSubmitted = "Submitted"
+	// EventApprovalRequested: the change was not approved automatically.
+	EventApprovalRequested = "ApprovalRequested"
+	// EventDecided: a person's decision was counted. Subject: the ChangeApproval.
+	EventDecided = "Decided"
+	// EventDecisionNotCounted: a decision was not counted, and the message says
+	// why. Subject: the ChangeApproval.
+	EventDecisionNotCounted = "DecisionNotCounted"
+	// EventApproved: the change may be deployed.
+	EventApproved = "Approved"
+	// EventRejected: the change may not be deployed, for good.
+	EventRejected = "Rejected"
+	// EventImplementing: a run passed the gate and deploys the change. Subject:
+	// the run's UID.
+	EventImplementing = "Implementing"
+	// EventGateEnded: a run's gate ended without letting it through. Subject: the
+	// run's UID.
+	EventGateEnded = "GateEnded"
+	// EventConcluded: a run's conclusion became part of the record. Subject: the
+	// ChangeConclusion.
+	EventConcluded = "Concluded"
+	// EventRolledBack: a run's inline rollback ended, well or badly. Subject: the
+	// run's UID.
+	EventRolledBack = "RolledBack"
+	// EventClosed: the change is over.
+	EventClosed = "Closed"
+	// EventCanceled: the change was given up before it was deployed.
+	EventCanceled = "Canceled"
+)
+
+// Reasons of condition Submitted.
+const (
+	// SubmittedReasonDone: True.
+	SubmittedReasonDone = "Submitted"
+	// SubmittedReasonPolicyMissing: not exactly one ChangePolicy selects the
+	// namespace. Tried again when a policy or the namespace changes.
+	SubmittedReasonPolicyMissing = "PolicyMissing"
+	// SubmittedReasonReferenceRefused: the bundle or an attachment lies outside
+	// the policy's repository prefixes. Tried again when the policy changes.
+	SubmittedReasonReferenceRefused = "ReferenceRefused"
+	// SubmittedReasonAttachmentMismatch: a blob exists, but not with the size that
+	// the change request says. Final.
+	SubmittedReasonAttachmentMismatch = "AttachmentMismatch"
+	// SubmittedReasonAttachmentMissing: a registry answered that it has no such
+	// blob or bundle. Tried again.
+	SubmittedReasonAttachmentMissing = "AttachmentMissing"
+	// SubmittedReasonRegistryUnavailable: a registry could not be asked, or would
+	// not say. Tried again.
+	SubmittedReasonRegistryUnavailable = "RegistryUnavailable"
+	// SubmittedReasonBackendUnavailable: the backend did not take the record.
+	// Tried again.
+	SubmittedReasonBackendUnavailable = "BackendUnavailable"
+	// SubmittedReasonPending: nothing was tried yet.
+	SubmittedReasonPending = "Pending"
+)
 
 // Conditions of a ChangeRequest.
 const (
