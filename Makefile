@@ -30,6 +30,15 @@ else
 WITH_CLUSTER :=
 endif
 
+# The addresses that integration tests take from their environment.
+TEST_SERVERS = \
+	COUNTERSIGN_TEST_REGISTRY="$$COUNTERSIGN_REGISTRY" \
+	COUNTERSIGN_TEST_GITEA_URL="$$GITEA_URL" \
+	COUNTERSIGN_TEST_GITEA_TOKEN="$$(cat "$$GITEA_ADMIN_TOKEN_FILE")" \
+	COUNTERSIGN_TEST_S3_ENDPOINT="$$S3_ENDPOINT" \
+	COUNTERSIGN_TEST_S3_ACCESS_KEY="$$(cat "$$S3_ACCESS_KEY_FILE")" \
+	COUNTERSIGN_TEST_S3_SECRET_KEY="$$(cat "$$S3_SECRET_KEY_FILE")"
+
 .DEFAULT_GOAL := help
 
 ##@ Try it
@@ -66,7 +75,7 @@ unit: ## tests that need neither root nor a cluster [RUN=regexp]
 
 .PHONY: integration
 integration: cluster-up ## tests against the real forge, registry, object storage and API server
-	$(WITH_CLUSTER) go test -tags integration -run Integration ./cmd/... ./internal/... ./pkg/... ./test/fixture/...
+	$(WITH_CLUSTER) $(TEST_SERVERS) go test -tags integration -run Integration ./cmd/... ./internal/... ./pkg/... ./test/fixture/...
 
 .PHONY: e2e
 e2e: cluster-up ## whole runs on the cluster [RUN=regexp]
