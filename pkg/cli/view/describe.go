@@ -342,3 +342,12 @@ func sinceBefore(d time.Duration) string {
 func condition(change *v1alpha1.ChangeRequest, of string) *metav1.Condition {
 	return meta.FindStatusCondition(change.Status.Conditions, of)
 }
+
+// Standing draws where a change stands now and what to do next.
+func Standing(w io.Writer, style terminal.Style, d Detail) error {
+	p := &page{style: style}
+	p.field("", "State", terminal.Line(string(state(d.Change))))
+	p.field("", "Approval", p.approvalSummary(d.Change))
+	p.next(d)
+	return p.writeTo(w)
+}

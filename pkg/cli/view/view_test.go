@@ -64,7 +64,7 @@ func TestReview(t *testing.T) {
 
 func TestAttachmentsOfARecordWithout(t *testing.T) {
 	var b bytes.Buffer
-	if err := Attachments(&b, terminal.Style{}, &v1alpha1.ChangeRequest{}); err != nil {
+	if err := Attachments(&b, terminal.Style{}, &v1alpha1.ChangeRequest{}, nil); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff("The change request has no attachments.\n", b.String()); diff != "" {
@@ -208,7 +208,7 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 			Describe(&b, terminal.Style{}, detail),
 			List(&b, terminal.Style{}, []v1alpha1.ChangeRequest{change}, ListOptions{AllNamespaces: true}),
 			Review(&b, terminal.Style{}, &change, []string{hostile}),
-			Attachments(&b, terminal.Style{}, &change),
+			Attachments(&b, terminal.Style{}, &change, AllAttachments(&change)),
 		} {
 			if err != nil {
 				t.Fatal(err)

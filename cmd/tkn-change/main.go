@@ -1,0 +1,69 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command tkn-change is the plugin "tkn change": it lists and describes the
+// change requests of Tekton deployments, records approvals and rejections, and
+// downloads attachments. tkn finds it on the PATH or in its plugins folder; it
+// works without tkn as well.
+//
+// Exit codes: 0 done; 1 error; 2 wrong usage; 3 not found; 4 refused.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"golang.org/x/term"
+
+	"github.com/countersign-dev/countersign/pkg/cli/command"
+	"github.com/countersign-dev/countersign/pkg/cli/download"
+	"github.com/countersign-dev/countersign/pkg/cli/terminal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := command.Run(ctx, command.Env{
+		In:          os.Stdin,
+		Out:         os.Stdout,
+		Err:         os.Stderr,
+		Interactive: term.IsTerminal(int(os.Stdin.Fd())),
+		Style:       terminal.Style{Color: colour()},
+		Now:         time.Now,
+		Sleep:       sleep,
+		Connect:     command.Connect,
+		Registry:    download.Registry{Keychain: authn.DefaultKeychain},
+		Version:     version(),
+	}, os.Args[1:])
+	stop()
+	os.Exit(code)
+}
+
+// colour is on for terminals that can, unless NO_COLOR is set to anything
+// (no-color.org).
+func colour() bool {
+	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// version is what the Go tool recorded of the module.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "unknown"
+}
