@@ -20,7 +20,8 @@ const cgroupName = "countersign"
 var neededControllers = []string{"cpu", "cpuset", "memory", "pids"}
 
 // cgroupRoots finds where the groups are mounted: one hierarchy per controller
-// in version 1, one for all in version 2.
+// in version 1, one for all in version 2. Version 1 may have an empty hierarchy
+// of version 2 beside it, in which runc makes groups all the same.
 func cgroupRoots() (roots []string, version2 bool, err error) {
 	content, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
@@ -36,7 +37,7 @@ func cgroupRoots() (roots []string, version2 bool, err error) {
 func parseCgroupRoots(mountinfo string) (roots []string, version2 bool) {
 	for _, mount := range parseMounts(mountinfo) {
 		switch {
-		case mount.kind == "cgroup":
+		case mount.kind == "cgroup", mount.kind == "cgroup2" && mount.path != "/sys/fs/cgroup":
 			roots = append(roots, mount.path)
 		case mount.kind == "cgroup2" && mount.path == "/sys/fs/cgroup":
 			return []string{mount.path}, true

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -14,42 +13,10 @@ import (
 	"syscall"
 )
 
-// outside are folders that our daemons make in places nobody can choose. What
-// was not there before the first `up` goes again with `down`.
-var outside = []string{
-	"/opt/cni",
-	"/opt/containerd",
-	"/run/containerd",
-	"/run/nri",
-	"/usr/libexec/kubernetes",
-	"/var/lib/cni",
-	"/var/lib/containerd",
-	"/var/lib/kubelet",
-	"/var/log/containers",
-	"/var/log/pods",
-}
-
-// daemonNames are all daemons in the order in which `down` stops them: first
-// those that would start new containers.
+// daemonNames are all daemons, the kubelet first.
 var daemonNames = []string{
-	"kubelet", "controller-manager", "kube-scheduler", "kube-proxy", "coredns",
-	"kube-apiserver", "containerd", "etcd", "gitea", "s3", "registry",
-}
-
-func (c *cluster) outsideNote() string { return filepath.Join(c.state, "outside.before.json") }
-
-// rememberOutside notes which of the outside folders are not there.
-func (c *cluster) rememberOutside() error {
-	if _, err := os.Stat(c.outsideNote()); err == nil {
-		return nil
-	}
-	missing := []string{}
-	for _, folder := range outside {
-		if _, err := os.Lstat(folder); errors.Is(err, fs.ErrNotExist) {
-			missing = append(missing, folder)
-		}
-	}
-	return writeFile(c.outsideNote(), toJSON(missing), 0o644)
+	"kubelet", "etcd", "containerd", "registry", "kube-apiserver", "controller-manager",
+	"kube-scheduler", "kube-proxy", "coredns", "gitea", "s3",
 }
 
 // down removes everything that `up` made on the machine, but for the cache.
@@ -86,13 +53,17 @@ func (c *cluster) down(ctx context.Context, cacheToo bool) error {
 	return nil
 }
 
+// stopDaemons stops the kubelet, which would start containers again, and then
+// all others at once.
 func (c *cluster) stopDaemons() error {
-	for _, name := range daemonNames {
-		if err := c.stop(name); err != nil {
-			return err
-		}
+	if err := c.stop(daemonNames[0]); err != nil {
+		return err
 	}
-	return nil
+	var tasks []task
+	for _, name := range daemonNames[1:] {
+		tasks = append(tasks, task{name, nil, func(context.Context) error { return c.stop(name) }})
+	}
+	return runTasks(context.Background(), tasks)
 }
 
 // killContainers ends what containerd leaves running: the processes in our
@@ -175,23 +146,9 @@ func mountsBelow(mountinfo string, folders ...string) []string {
 	return paths
 }
 
-// removeFolders removes our folders, and those outside that are there because
-// of us.
 func (c *cluster) removeFolders() error {
-	var missing []string
-	content, err := os.ReadFile(c.outsideNote())
-	if err == nil {
-		if err := json.Unmarshal(content, &missing); err != nil {
-			return err
-		}
-	}
-	for _, folder := range missing {
-		// Only what this program could have written into its note.
-		if slices.Contains(outside, folder) {
-			if err := os.RemoveAll(folder); err != nil {
-				return err
-			}
-		}
+	if err := c.restoreOutside(); err != nil {
+		return err
 	}
 	if err := os.RemoveAll(c.run); err != nil {
 		return err

@@ -191,11 +191,16 @@ func (c *cluster) proxy() daemon {
 		address: "127.0.0.1:10249",
 		command: []string{c.binary("kubernetes", "kube-proxy"), "--config=" + config},
 		files: map[string]string{config: toJSON(map[string]any{
-			"apiVersion":         "kubeproxy.config.k8s.io/v1alpha1",
-			"kind":               "KubeProxyConfiguration",
-			"clientConnection":   map[string]any{"kubeconfig": c.kubeconfig("proxy")},
-			"clusterCIDR":        podRange,
-			"conntrack":          map[string]any{"maxPerCore": 0},
+			"apiVersion":       "kubeproxy.config.k8s.io/v1alpha1",
+			"kind":             "KubeProxyConfiguration",
+			"clientConnection": map[string]any{"kubeconfig": c.kubeconfig("proxy")},
+			"clusterCIDR":      podRange,
+			// Zero leaves the kernel's settings alone.
+			"conntrack": map[string]any{
+				"maxPerCore":            0,
+				"tcpCloseWaitTimeout":   "0s",
+				"tcpEstablishedTimeout": "0s",
+			},
 			"healthzBindAddress": nodeIP + ":10256",
 			"hostnameOverride":   nodeName,
 			"metricsBindAddress": "127.0.0.1:10249",

@@ -5,16 +5,12 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 )
 
-const (
-	forwardSetting = "/proc/sys/net/ipv4/ip_forward"
-	// bridgeHardware keeps the bridge's address from changing with its ports,
-	// which would leave pods with a stale neighbour entry for their gateway.
-	bridgeHardware = "02:c5:00:00:00:01"
-)
+// bridgeHardware keeps the bridge's address from changing with its ports, which
+// would leave pods with a stale neighbour entry for their gateway.
+const bridgeHardware = "02:c5:00:00:00:01"
 
 // masquerade lets pods reach what lies outside. It is a table of our own, so
 // that nothing of it is left in anyone else's.
@@ -36,15 +32,12 @@ var ourTables = []string{"ip countersign", "ip kube-proxy", "ip6 kube-proxy"}
 // kernel forward between it and the outside. The bridge is there before any
 // container, because the registry, Gitea and the API server listen on it.
 func (c *cluster) ensureNetwork(ctx context.Context) error {
-	if err := c.rememberForwarding(); err != nil {
-		return err
-	}
 	// A kernel without these as modules has them built in, or the firewall
 	// says so below.
 	for _, module := range []string{"br_netfilter", "overlay"} {
 		_, _ = run(ctx, "modprobe", module)
 	}
-	if err := os.WriteFile(forwardSetting, []byte("1\n"), 0o644); err != nil {
+	if err := os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1\n"), 0o644); err != nil {
 		return err
 	}
 	if _, err := run(ctx, "ip", "link", "show", bridgeName); err != nil {
@@ -61,21 +54,8 @@ func (c *cluster) ensureNetwork(ctx context.Context) error {
 	return nft(ctx, masquerade)
 }
 
-// rememberForwarding notes the setting as it was before the first `up`.
-func (c *cluster) rememberForwarding() error {
-	note := filepath.Join(c.state, "ip_forward.before")
-	if _, err := os.Stat(note); err == nil {
-		return nil
-	}
-	before, err := os.ReadFile(forwardSetting)
-	if err != nil {
-		return err
-	}
-	return writeFile(note, string(before), 0o644)
-}
-
 // removeNetwork takes away the bridge with whatever hangs on it, and our
-// firewall tables, and puts forwarding back.
+// firewall tables.
 func (c *cluster) removeNetwork(ctx context.Context) error {
 	if ports, err := run(ctx, "ip", "-o", "link", "show", "master", bridgeName); err == nil {
 		for _, port := range linkNames(ports) {
@@ -96,11 +76,7 @@ func (c *cluster) removeNetwork(ctx context.Context) error {
 			}
 		}
 	}
-	before, err := os.ReadFile(filepath.Join(c.state, "ip_forward.before"))
-	if err != nil {
-		return nil // `up` never came to change it
-	}
-	return os.WriteFile(forwardSetting, before, 0o644)
+	return nil
 }
 
 // linkNames reads the names out of `ip -o link`.

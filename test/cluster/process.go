@@ -69,6 +69,9 @@ func (c *cluster) ensure(ctx context.Context, d daemon) error {
 	if err := c.stop(d.name); err != nil {
 		return err
 	}
+	if err := killStrays(d.command); err != nil {
+		return err
+	}
 	begin := time.Now()
 	exited, err := c.start(d)
 	if err != nil {
@@ -138,16 +141,23 @@ func (c *cluster) start(d daemon) (exited <-chan struct{}, err error) {
 func (c *cluster) awaitHealthy(ctx context.Context, d daemon, exited <-chan struct{}) error {
 	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
+	var last error
 	for {
 		problem := d.healthy(ctx)
-		if problem == nil {
-			return nil
+		if ctx.Err() == nil {
+			last = problem
 		}
 		select {
 		case <-exited:
 			return fmt.Errorf("it ended at once; the end of %s:\n%s", c.log(d.name), c.logTail(d.name))
+		default:
+		}
+		if problem == nil {
+			return nil
+		}
+		select {
 		case <-ctx.Done():
-			return fmt.Errorf("not healthy: %w; the end of %s:\n%s", problem, c.log(d.name), c.logTail(d.name))
+			return fmt.Errorf("not healthy: %w; the end of %s:\n%s", last, c.log(d.name), c.logTail(d.name))
 		case <-time.After(100 * time.Millisecond):
 		}
 		if exited == nil {
@@ -209,6 +219,33 @@ func awaitEnd(record processRecord, timeout time.Duration) bool {
 		}
 	}
 	return false
+}
+
+// killStrays kills daemons whose record is lost, which would hold the ports and
+// the data of the one about to start. A command with all its arguments names
+// our folders, and so is nobody else's.
+func killStrays(command []string) error {
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return err
+	}
+	want := strings.Join(command, "\x00") + "\x00"
+	for _, process := range processes {
+		have, err := os.ReadFile(process)
+		if err != nil || string(have) != want {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(process)))
+		if err != nil {
+			return err
+		}
+		stray := processRecord{PID: pid, Started: startTime(pid), Boot: bootID()}
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+			return err
+		}
+		awaitEnd(stray, stopTimeout)
+	}
+	return nil
 }
 
 // startTime is when a process started, in the kernel's ticks since boot; empty

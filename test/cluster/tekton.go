@@ -246,7 +246,8 @@ func (c *cluster) ensureTekton(ctx context.Context, images tektonImages) error {
 	}
 	for _, d := range tektonDeployments {
 		if _, err := c.kubectl(ctx, "rollout", "status", "--namespace="+d.namespace, "deployment/"+d.name, "--timeout=180s"); err != nil {
-			return err
+			pods, _ := c.kubectl(ctx, "get", "pods", "--namespace="+d.namespace)
+			return fmt.Errorf("%w\n%s", err, pods)
 		}
 	}
 	return c.retry(ctx, func() error { return c.tektonTakesTasks(ctx) })

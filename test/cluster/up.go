@@ -27,7 +27,7 @@ func (c *cluster) upTasks() []task {
 		{"outside", nil, func(context.Context) error { return c.rememberOutside() }},
 		{"pki", nil, func(context.Context) error { return c.ensurePKI() }},
 		{"cgroup", nil, func(context.Context) error { return ensureCgroup() }},
-		{"network", []string{"host tools"}, c.ensureNetwork},
+		{"network", []string{"host tools", "outside"}, c.ensureNetwork},
 	}
 	tasks = append(tasks, c.buildTasks()...)
 	return append(tasks,
@@ -37,7 +37,7 @@ func (c *cluster) upTasks() []task {
 			return err
 		}},
 		task{"etcd", []string{"build debian"}, c.ensurer(c.etcd)},
-		task{"containerd", []string{"network", "build debian", "outside"}, c.ensurer(c.containerd)},
+		task{"containerd", []string{"network", "build debian"}, c.ensurer(c.containerd)},
 		task{"apiserver", []string{"network", "etcd", "pki", "build kubernetes"}, c.ensurer(c.apiserver)},
 		task{"controller manager", []string{"apiserver"}, c.ensurer(c.controllerManager)},
 		task{"scheduler", []string{"apiserver"}, c.ensurer(c.scheduler)},
