@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/pkg/apis/countersign"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -116,8 +117,8 @@ func Change(mutations ...func(*v1alpha1.ChangeRequest)) *v1alpha1.ChangeRequest 
 			Backend: v1alpha1.BackendStatus{Type: "cluster", ID: "chg-4k2m7xqpav"},
 			Runs:    []v1alpha1.RunStatus{{RunRef: v1alpha1.RunRef{Name: "cd-run-1", UID: "run-uid-1"}}},
 			History: []v1alpha1.HistoryEvent{
-				{Time: at(0), Actor: "PipelineRun cd-run-1", Event: "Created", Message: "change request created"},
-				{Time: at(1), Actor: "countersign", Event: "Submitted", Message: "the record is in place, with 2 attachments"},
+				{Time: at(0), Actor: "system:serviceaccount:team-a:assess", Event: v1alpha1.EventCreated, Message: "change request created"},
+				{Time: at(1), Actor: "countersign", Event: v1alpha1.EventSubmitted, Message: "the record is in place, with 2 attachments"},
 				{Time: at(2), Actor: "countersign", Event: "ApprovalRequested", Message: "not approved automatically: DEPLOYMENT_READY is false: 3 checks block"},
 			},
 			Conditions: []metav1.Condition{
@@ -141,7 +142,8 @@ func attachment(repository, name, file, mediaType string, size int64, letter str
 // Approval returns a person's decision on a sample change.
 func Approval(name, user string, decision v1alpha1.Decision, hash string) v1alpha1.ChangeApproval {
 	return v1alpha1.ChangeApproval{
-		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "team-a", CreationTimestamp: at(600)},
+		ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "team-a", CreationTimestamp: at(600),
+			Labels: map[string]string{countersign.LabelChangeRequest: "chg-4k2m7xqpav"}},
 		Spec: v1alpha1.ChangeApprovalSpec{
 			ChangeRequest: "chg-4k2m7xqpav", ContentHash: hash, Decision: decision,
 			Comment: "looked at the three checks", Approver: v1alpha1.Approver{Username: user},
@@ -151,7 +153,7 @@ func Approval(name, user string, decision v1alpha1.Decision, hash string) v1alph
 
 // Stopped ends the change's run at its gate.
 func Stopped(change *v1alpha1.ChangeRequest) {
-	change.Status.Runs[0].Gate = "ApprovalRequired"
+	change.Status.Runs[0].Gate = v1alpha1.ReasonApprovalRequired
 	change.Status.Runs[0].Outcome = v1alpha1.OutcomeNotStarted
 }
 
@@ -166,8 +168,11 @@ func Closed(change *v1alpha1.ChangeRequest) {
 		Comment: "looked at the three checks", Time: at(600),
 	}}
 	status.Implementing = &v1alpha1.RunRef{Name: "cd-run-1", UID: "run-uid-1"}
-	status.Runs[0].Gate = "Approved"
+	status.Runs[0].Gate = v1alpha1.ReasonApproved
 	status.Runs[0].Outcome = v1alpha1.OutcomeDeployed
+	status.Runs[0].Rollback = v1alpha1.RollbackNotRun
+	status.Runs[0].CloseCategory = v1alpha1.CategorySuccessfulWithIssues
+	status.Runs[0].Conclusion = "chg-4k2m7xqpav-0a1b2c3d"
 	const repository = "registry.example/team-a/bundles"
 	status.Attachments = []v1alpha1.Attachment{
 		attachment(repository, "Closing Summary", "closing-summary.json", "application/json", 12_345, "7"),
@@ -189,7 +194,7 @@ func Refused(change *v1alpha1.ChangeRequest) {
 		Approval: "chg-4k2m7xqpav-x1", User: "barbara", Decision: v1alpha1.DecisionReject,
 		Comment: "not before the holidays", Time: at(600),
 	}}
-	status.Runs[0].Gate = "Rejected"
+	status.Runs[0].Gate = v1alpha1.ReasonRejected
 	status.Runs[0].Outcome = v1alpha1.OutcomeNotStarted
 }
 

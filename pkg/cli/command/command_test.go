@@ -26,6 +26,7 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 	"sigs.k8s.io/yaml"
 
+	"github.com/countersign-dev/countersign/pkg/apis/countersign"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/clitest"
 	"github.com/countersign-dev/countersign/pkg/client/clientset/versioned/fake"
@@ -184,11 +185,12 @@ func TestOutputParses(t *testing.T) {
 func TestDescribe(t *testing.T) {
 	other := clitest.Approval("a2", "barbara", v1alpha1.DecisionApprove, clitest.Hash)
 	other.Spec.ChangeRequest = "chg-otherother"
+	other.Labels[countersign.LabelChangeRequest] = "chg-otherother"
 	mine := clitest.Approval("a1", "barbara", v1alpha1.DecisionApprove, "sha256:"+strings.Repeat("0", 64))
 	w := newWorld(clitest.Change(), clitest.Change(elsewhere), &mine, &other)
 	w.expect(t, w.run("describe", "--last"), ExitOK)
 	out := w.out.String()
-	if strings.Count(out, "by barbara") != 1 || !strings.Contains(out, "it is about other content") {
+	if strings.Count(out, "by barbara") != 1 || !strings.Contains(out, "it is about another content") {
 		t.Errorf("want the one decision on this change:\n%s", out)
 	}
 }
@@ -305,13 +307,36 @@ func TestNothingIsDecided(t *testing.T) {
 			args: []string{"reject", id, "--yes", "-m", "  "}, code: ExitUsage, err: "say why with -m",
 		},
 		"with a comment beyond the limit": {
-			args: []string{"approve", id, "--yes", "-m", strings.Repeat("ü", 4097)}, code: ExitUsage, err: "at most 4096",
+			args: []string{"approve", id, "--yes", "-m", strings.Repeat("ü", 2049)}, code: ExitUsage, err: "at most 4096",
 		},
 		"on a change that is over": {
 			change: in(v1alpha1.StateClosed), args: []string{"approve", id, "--yes"}, code: ExitRefused, err: "nothing left to approve",
 		},
-		"on a change that was deployed": {
-			change: in(v1alpha1.StateReview), args: []string{"reject", id, "-m", "x", "--yes"}, code: ExitRefused, err: "nothing left to reject",
+		"on a change that was given up": {
+			change: in(v1alpha1.StateCanceled), args: []string{"reject", id, "-m", "x", "--yes"}, code: ExitRefused, err: "nothing left to reject",
+		},
+		"on a change that one approved before": {
+			change: clitest.Change(func(change *v1alpha1.ChangeRequest) {
+				change.Status.Approval.Required = 2
+				change.Status.Approval.Decisions = []v1alpha1.DecisionStatus{{Approval: "x", User: "barbara", Decision: v1alpha1.DecisionApprove}}
+			}),
+			args: []string{"approve", id, "--yes"}, code: ExitRefused, err: "would not count: barbara has approved already",
+		},
+		"on a change that is approved already": {
+			change: clitest.Change(func(change *v1alpha1.ChangeRequest) {
+				change.Status.Approval = v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalApproved, Automatic: true}
+			}),
+			args: []string{"approve", id, "--yes"}, code: ExitRefused, err: "is approved already",
+		},
+		"by a machine": {
+			args: []string{"approve", id, "--yes"}, code: ExitRefused, err: "only people decide",
+			prepare: func(w *world) {
+				w.kube.PrependReactor("create", "selfsubjectreviews", func(clienttesting.Action) (bool, runtime.Object, error) {
+					return true, &authenticationv1.SelfSubjectReview{Status: authenticationv1.SelfSubjectReviewStatus{
+						UserInfo: authenticationv1.UserInfo{Username: "system:serviceaccount:team-a:default"},
+					}}, nil
+				})
+			},
 		},
 		"on a change that was rejected": {
 			change: clitest.Change(clitest.Refused, func(change *v1alpha1.ChangeRequest) { change.Status.State = v1alpha1.StateAuthorize }),
@@ -360,34 +385,23 @@ func TestNothingIsDecided(t *testing.T) {
 
 func TestWarnings(t *testing.T) {
 	for name, c := range map[string]struct {
-		change *v1alpha1.ChangeRequest
+		mutate func(*v1alpha1.ChangeRequest)
 		v      verdict
-		want   []string
+		want   string
 	}{
-		"none for a change that waits": {clitest.Change(), approval, nil},
-		"approved already, by oneself": {
-			clitest.Change(clitest.Closed), approval,
-			[]string{"approved already, by as many people", "you decided on this change before"},
-		},
-		"approved automatically": {
-			clitest.Change(func(change *v1alpha1.ChangeRequest) {
-				change.Status.Approval = v1alpha1.ApprovalStatus{State: v1alpha1.ApprovalApproved, Automatic: true}
-			}), approval, []string{"approved already, automatically"},
-		},
-		"rejecting what is being deployed": {
-			clitest.Change(func(change *v1alpha1.ChangeRequest) { change.Status.State = v1alpha1.StateImplement }),
-			rejection, []string{"cancel the run"},
-		},
+		"none before an approval":               {func(*v1alpha1.ChangeRequest) {}, approval, ""},
+		"none before a rejection of what waits": {func(*v1alpha1.ChangeRequest) {}, rejection, ""},
+		"a rejection of what is approved": {func(change *v1alpha1.ChangeRequest) {
+			change.Status.Approval.State = v1alpha1.ApprovalApproved
+		}, rejection, "your rejection ends that"},
+		"a rejection of what is being deployed": {func(change *v1alpha1.ChangeRequest) {
+			change.Status.State = v1alpha1.StateImplement
+		}, rejection, "cancel the run"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := warnings(c.change, c.v, "barbara")
-			if len(got) != len(c.want) {
-				t.Fatalf("got %q, want %q", got, c.want)
-			}
-			for i, want := range c.want {
-				if !strings.Contains(got[i], want) {
-					t.Errorf("got %q, want it to hold %q", got[i], want)
-				}
+			got := strings.Join(warnings(clitest.Change(c.mutate), c.v), "\n")
+			if (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+				t.Errorf("got %q, want it to hold %q", got, c.want)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/change"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 	"github.com/countersign-dev/countersign/pkg/cli/view"
 )
@@ -35,7 +36,7 @@ var (
 	rejection = verdict{v1alpha1.DecisionReject, "reject", "rejected"}
 )
 
-// maxComment is the API's limit on a comment, in characters.
+// maxComment is the API's limit on a comment, in bytes.
 const maxComment = 4096
 
 func (a *app) approve() *cobra.Command {
@@ -76,11 +77,11 @@ func (a *app) decide(v verdict, short, long string, commentRequired bool) *cobra
 		ValidArgsFunction: a.ids,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.comment = strings.TrimSpace(r.comment)
-			switch length := len([]rune(r.comment)); {
+			switch length := len(r.comment); {
 			case commentRequired && r.comment == "":
 				return usagef("a rejection needs a reason: say why with -m")
 			case length > maxComment:
-				return usagef("the comment has %d characters: at most %d are kept", length, maxComment)
+				return usagef("the comment has %d bytes: at most %d are kept", length, maxComment)
 			case !a.Interactive && !r.yes:
 				return usagef("nobody can be asked to confirm, as the input is not a terminal: look at the change with tkn change describe, then add --yes")
 			}
@@ -100,18 +101,18 @@ func (a *app) decide(v verdict, short, long string, commentRequired bool) *cobra
 }
 
 func (a *app) decideOn(ctx context.Context, server *Server, id string, v verdict, r request) error {
-	change, err := server.change(ctx, id)
+	record, err := server.change(ctx, id)
 	if err != nil {
 		return err
 	}
 	user := server.user(ctx)
-	if err := refusal(change, v, r.contentHash); err != nil {
+	if err := refusal(record, v, user, r.contentHash); err != nil {
 		return err
 	}
 	if err := server.authorise(ctx, id, v, user); err != nil {
 		return err
 	}
-	if err := view.Review(a.Out, a.Style, change, warnings(change, v, user)); err != nil {
+	if err := view.Review(a.Out, a.Style, record, warnings(record, v)); err != nil {
 		return err
 	}
 	if !r.yes {
@@ -123,7 +124,7 @@ func (a *app) decideOn(ctx context.Context, server *Server, id string, v verdict
 		ObjectMeta: metav1.ObjectMeta{GenerateName: id + "-" + v.verb + "-", Namespace: server.Namespace},
 		Spec: v1alpha1.ChangeApprovalSpec{
 			ChangeRequest: id,
-			ContentHash:   change.Spec.ContentHash,
+			ContentHash:   record.Spec.ContentHash,
 			Decision:      v.decision,
 			Comment:       r.comment,
 		},
@@ -135,40 +136,48 @@ func (a *app) decideOn(ctx context.Context, server *Server, id string, v verdict
 	return a.report(ctx, server, id, written.Name, r.wait)
 }
 
-// refusal says why nothing can be decided on a change, nil if something can.
-func refusal(change *v1alpha1.ChangeRequest, v verdict, contentHash string) error {
-	hash, state := change.Spec.ContentHash, change.Status.State
+// refusal says why nothing can be decided on a change, nil if something can. A
+// decision that the controller would not count is not worth recording: the rules
+// are asked beforehand.
+func refusal(record *v1alpha1.ChangeRequest, v verdict, user, contentHash string) error {
+	hash, status := record.Spec.ContentHash, record.Status
 	switch {
 	case hash == "":
-		return refusedf("change request %s has no content hash, so nothing would be bound by a decision: see whether the webhook of Countersign runs", change.Name)
+		return refusedf("change request %s has no content hash, so a decision would bind nothing: see whether the webhook of Countersign runs", record.Name)
 	case contentHash != "" && contentHash != hash:
-		return refusedf("change request %s has content hash %s, but you reviewed %s: review what it says now", change.Name, hash, contentHash)
-	case state == v1alpha1.StateClosed, state == v1alpha1.StateCanceled, state == v1alpha1.StateReview:
-		return refusedf("change request %s is in state %s: there is nothing left to %s", change.Name, state, v.verb)
-	case change.Status.Approval.State == v1alpha1.ApprovalRejected:
-		return refusedf("change request %s was rejected, and stays so: a new run opens a new change request", change.Name)
+		return refusedf("change request %s has content hash %s, but you reviewed %s: review what it says now", record.Name, hash, contentHash)
+	case status.Approval.State == v1alpha1.ApprovalRejected:
+		return refusedf("change request %s was rejected, and stays so: a new run opens a new change request", record.Name)
+	case change.Over(status.State):
+		return refusedf("change request %s is %s: there is nothing left to %s", record.Name, status.State, v.verb)
+	}
+	tally := change.CountDecisions(status.Approval.Decisions, []*v1alpha1.ChangeApproval{{
+		Spec: v1alpha1.ChangeApprovalSpec{
+			ChangeRequest: record.Name, ContentHash: hash, Decision: v.decision,
+			Approver: v1alpha1.Approver{Username: user},
+		},
+	}}, max(status.Approval.Required, 1), hash)
+	for _, uncounted := range tally.NotCounted {
+		return refusedf("your decision on change request %s would not count: %s", record.Name, uncounted.Reason)
+	}
+	if v.decision == v1alpha1.DecisionApprove && status.Approval.State == v1alpha1.ApprovalApproved {
+		return refusedf("change request %s is approved already: there is nothing left to approve", record.Name)
 	}
 	return nil
 }
 
 // warnings are what somebody should know before deciding.
-func warnings(change *v1alpha1.ChangeRequest, v verdict, user string) []string {
-	var found []string
-	status := change.Status
-	if status.Approval.State == v1alpha1.ApprovalApproved {
-		how := "by as many people as it needs"
-		if status.Approval.Automatic {
-			how = "automatically"
-		}
-		found = append(found, fmt.Sprintf("the change is approved already, %s; another decision may not change that", how))
+func warnings(record *v1alpha1.ChangeRequest, v verdict) []string {
+	if v.decision != v1alpha1.DecisionReject {
+		return nil
 	}
-	if status.State == v1alpha1.StateImplement && v.decision == v1alpha1.DecisionReject {
-		found = append(found, "a run is deploying the change now: to stop it, cancel the run")
+	switch status := record.Status; {
+	case status.State == v1alpha1.StateImplement:
+		return []string{"a run is deploying the change now, and a rejection does not stop it: cancel the run for that"}
+	case status.Approval.State == v1alpha1.ApprovalApproved:
+		return []string{"the change is approved; your rejection ends that"}
 	}
-	if slices.ContainsFunc(status.Approval.Decisions, func(d v1alpha1.DecisionStatus) bool { return d.User == user }) {
-		found = append(found, "you decided on this change before; a person counts once")
-	}
-	return found
+	return nil
 }
 
 // user returns the name that the server knows the caller by. Servers that do
@@ -227,12 +236,12 @@ func (a *app) confirm(question string) error {
 func (a *app) report(ctx context.Context, server *Server, id, approval string, wait time.Duration) error {
 	const interval = 250 * time.Millisecond
 	for waited := time.Duration(0); waited < wait; waited += interval {
-		change, err := server.change(ctx, id)
+		record, err := server.change(ctx, id)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(change.Status.Approval.Decisions, func(d v1alpha1.DecisionStatus) bool { return d.Approval == approval }) {
-			return view.Standing(a.Out, a.Style, server.detail(ctx, change, a.Now()))
+		if slices.ContainsFunc(record.Status.Approval.Decisions, func(d v1alpha1.DecisionStatus) bool { return d.Approval == approval }) {
+			return view.Standing(a.Out, a.Style, server.detail(ctx, record, a.Now()))
 		}
 		if err := a.Sleep(ctx, interval); err != nil {
 			return err

@@ -12,7 +12,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/pkg/apis/countersign"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/change"
 	"github.com/countersign-dev/countersign/pkg/cli/view"
 )
 
@@ -68,11 +70,11 @@ deployed, its attachments, its runs and its history.`,
 
 // change reads a change request.
 func (s *Server) change(ctx context.Context, id string) (*v1alpha1.ChangeRequest, error) {
-	change, err := s.Changes.CountersignV1alpha1().ChangeRequests(s.Namespace).Get(ctx, id, metav1.GetOptions{})
+	record, err := s.Changes.CountersignV1alpha1().ChangeRequests(s.Namespace).Get(ctx, id, metav1.GetOptions{})
 	if err != nil {
 		return nil, failed(fmt.Sprintf("reading change request %s in namespace %s", id, s.Namespace), err)
 	}
-	return change, nil
+	return record, nil
 }
 
 // newest returns the id of the newest change request.
@@ -92,7 +94,9 @@ func (s *Server) newest(ctx context.Context) (string, error) {
 // than an error: the record itself says most.
 func (s *Server) detail(ctx context.Context, record *v1alpha1.ChangeRequest, now time.Time) view.Detail {
 	d := view.Detail{Change: record, Now: now}
-	approvals, err := s.Changes.CountersignV1alpha1().ChangeApprovals(s.Namespace).List(ctx, metav1.ListOptions{})
+	approvals, err := s.Changes.CountersignV1alpha1().ChangeApprovals(s.Namespace).List(ctx, metav1.ListOptions{
+		LabelSelector: countersign.LabelChangeRequest + "=" + record.Name,
+	})
 	if err != nil {
 		d.Notes = append(d.Notes, fmt.Sprintf("decisions that were not counted: %v", err))
 	} else {
@@ -109,7 +113,7 @@ func (s *Server) detail(ctx context.Context, record *v1alpha1.ChangeRequest, now
 		case err != nil:
 			d.Notes = append(d.Notes, fmt.Sprintf("the command that resumes PipelineRun %s: %v", stopped.Name, err))
 		default:
-			d.Resume = resumeCommand(run, record.Name)
+			d.Resume = change.ResumeCommand(run, record.Name)
 		}
 	}
 	return d

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/change"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 )
 
@@ -193,31 +194,39 @@ func (p *page) decision(decision v1alpha1.Decision, user string, at time.Time, c
 		p.text("    ", "Comment", comment, 20)
 	}
 	if uncounted != "" {
-		p.field("    ", "Not counted", p.style.Warn(uncounted))
+		p.field("    ", "Not counted", p.style.Warn(terminal.Line(uncounted)))
 	}
 }
 
 type uncounted struct {
-	approval v1alpha1.ChangeApproval
+	approval *v1alpha1.ChangeApproval
 	because  string
 }
 
-// notCounted finds the decisions that the controller did not count.
+// notCounted finds the decisions that do not count, and those that the
+// controller has yet to look at.
 func notCounted(d Detail) []uncounted {
-	counted := map[string]bool{}
-	for _, decision := range d.Change.Status.Approval.Decisions {
-		counted[decision.Approval] = true
+	approval := d.Change.Status.Approval
+	if approval.Required == 0 {
+		approval.Required = 1 // until the controller has read the policy
 	}
+	decisions := make([]*v1alpha1.ChangeApproval, len(d.Approvals))
+	byName := map[string]*v1alpha1.ChangeApproval{}
+	for i := range d.Approvals {
+		decisions[i] = &d.Approvals[i]
+		byName[d.Approvals[i].Name] = &d.Approvals[i]
+	}
+	tally := change.CountDecisions(approval.Decisions, decisions, approval.Required, d.Change.Spec.ContentHash)
 	var found []uncounted
-	for _, approval := range d.Approvals {
-		if counted[approval.Name] {
-			continue
+	for _, decision := range tally.Counted[len(approval.Decisions):] {
+		because := "the controller has not looked at it yet"
+		if change.Over(d.Change.Status.State) {
+			because = "the change was over"
 		}
-		because := "not looked at yet, or made when nothing was left to decide"
-		if approval.Spec.ContentHash != d.Change.Spec.ContentHash {
-			because = "it is about other content: " + orNone(approval.Spec.ContentHash)
-		}
-		found = append(found, uncounted{approval, because})
+		found = append(found, uncounted{byName[decision.Approval], because})
+	}
+	for _, not := range tally.NotCounted {
+		found = append(found, uncounted{not.Approval, not.Reason})
 	}
 	return found
 }
@@ -289,7 +298,7 @@ func (p *page) runs(change *v1alpha1.ChangeRequest) {
 		return
 	}
 	p.heading("Runs")
-	table := terminal.Table{Header: []string{"PIPELINERUN", "PART", "GATE", "OUTCOME"}}
+	table := terminal.Table{Header: []string{"PIPELINERUN", "PART", "GATE", "OUTCOME", "ROLLBACK", "CATEGORY"}}
 	for _, run := range change.Status.Runs {
 		part := "created the change"
 		if run.Adopted {
@@ -297,6 +306,7 @@ func (p *page) runs(change *v1alpha1.ChangeRequest) {
 		}
 		table.Rows = append(table.Rows, []string{
 			terminal.Line(run.Name), part, orNone(run.Gate), orNone(string(run.Outcome)),
+			orNone(string(run.Rollback)), category(p.style, run.CloseCategory),
 		})
 	}
 	_ = table.Write(p, "  ")

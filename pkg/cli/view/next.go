@@ -108,8 +108,5 @@ func Stopped(change *v1alpha1.ChangeRequest) (v1alpha1.RunRef, bool) {
 		return v1alpha1.RunRef{}, false
 	}
 	last := runs[len(runs)-1]
-	return last.RunRef, last.Gate != "" && last.Gate != GateApproved
+	return last.RunRef, last.Gate != "" && last.Gate != v1alpha1.ReasonApproved
 }
-
-// GateApproved is the reason of a gate that let its run through.
-const GateApproved = "Approved"
