@@ -33,7 +33,7 @@ func (c *cluster) down(ctx context.Context, cacheToo bool) error {
 		name string
 		run  func() error
 	}{
-		{"daemons", c.stopDaemons},
+		{"daemons", c.killDaemons},
 		{"containers", c.killContainers},
 		{"mounts", func() error { return unmountBelow(c.state, c.run) }},
 		{"network", func() error { return c.removeNetwork(ctx) }},
@@ -53,17 +53,14 @@ func (c *cluster) down(ctx context.Context, cacheToo bool) error {
 	return nil
 }
 
-// stopDaemons stops the kubelet, which would start containers again, and then
-// all others at once.
-func (c *cluster) stopDaemons() error {
-	if err := c.stop(daemonNames[0]); err != nil {
-		return err
+// killDaemons ends the kubelet first: it would start other things again.
+func (c *cluster) killDaemons() error {
+	for _, name := range daemonNames {
+		if err := c.kill(name); err != nil {
+			return err
+		}
 	}
-	var tasks []task
-	for _, name := range daemonNames[1:] {
-		tasks = append(tasks, task{name, nil, func(context.Context) error { return c.stop(name) }})
-	}
-	return runTasks(context.Background(), tasks)
+	return nil
 }
 
 // killContainers ends what containerd leaves running: the processes in our

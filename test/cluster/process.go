@@ -190,21 +190,31 @@ func (r processRecord) alive() bool {
 	return r.PID > 0 && r.Boot == bootID() && r.Started != "" && startTime(r.PID) == r.Started
 }
 
-// stop ends a daemon, politely first.
+// stop ends a daemon: politely, and with force when that takes too long.
 func (c *cluster) stop(name string) error {
+	return c.end(name, syscall.SIGTERM, syscall.SIGKILL)
+}
+
+// kill ends a daemon whose data is about to be removed, without waiting for it
+// to save any.
+func (c *cluster) kill(name string) error {
+	return c.end(name, syscall.SIGKILL)
+}
+
+// end sends one signal after the other until the process has ended.
+func (c *cluster) end(name string, signals ...syscall.Signal) error {
 	record, running := c.running(name)
+	for _, signal := range signals {
+		if !running {
+			break
+		}
+		if err := syscall.Kill(record.PID, signal); err != nil && err != syscall.ESRCH {
+			return fmt.Errorf("ending %s: %w", name, err)
+		}
+		running = !awaitEnd(record, stopTimeout)
+	}
 	if running {
-		if err := syscall.Kill(record.PID, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
-			return fmt.Errorf("stopping %s: %w", name, err)
-		}
-		if !awaitEnd(record, stopTimeout) {
-			if err := syscall.Kill(record.PID, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
-				return fmt.Errorf("killing %s: %w", name, err)
-			}
-			if !awaitEnd(record, stopTimeout) {
-				return fmt.Errorf("%s, process %d, cannot be killed", name, record.PID)
-			}
-		}
+		return fmt.Errorf("%s, process %d, does not end", name, record.PID)
 	}
 	if err := os.Remove(c.record(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
