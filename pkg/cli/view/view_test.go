@@ -17,6 +17,7 @@ import (
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/clitest"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
+	"github.com/countersign-dev/countersign/pkg/readiness"
 )
 
 const resumeCommand = "tkn pipeline start cd -n team-a \\\n  -p change-request-id=chg-4k2m7xqpav"
@@ -137,6 +138,17 @@ func TestStopped(t *testing.T) {
 				t.Errorf("got %t, want %t", got, c.want)
 			}
 		})
+	}
+}
+
+func TestExplainReadsWhatReadinessWrites(t *testing.T) {
+	verdict := readiness.Verdict{Blocked: 1, Checks: []readiness.Check{{
+		Outcome: readiness.Block, Message: "the evidence is a failure", Unblock: "let the tests pass",
+	}}}
+	reason, remedy := explain(verdict.API().Blocking[0])
+	got, want := []string{reason, remedy}, []string{"the evidence is a failure", "let the tests pass"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
