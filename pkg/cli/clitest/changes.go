@@ -58,7 +58,7 @@ func Change(mutations ...func(*v1alpha1.ChangeRequest)) *v1alpha1.ChangeRequest 
 				EnvironmentPurpose: v1alpha1.EnvironmentProduction,
 				EnvironmentDetail:  "Frankfurt, three nodes",
 				Risk:               v1alpha1.RiskLow,
-				RiskReason:         "low customer impact, small deployment impact, moderate priority",
+				RiskReason:         "low: customer impact low, deployment impact small, priority moderate",
 			},
 			PlannedStart: at(60),
 			PlannedEnd:   at(1860),

@@ -4,6 +4,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -117,10 +118,11 @@ func (p *page) targetLine(change *v1alpha1.ChangeRequest) string {
 
 func (p *page) riskLine(change *v1alpha1.ChangeRequest) string {
 	fields := change.Spec.Fields
-	if reason := terminal.Line(fields.RiskReason); reason != "" {
-		return orNone(string(fields.Risk)) + ": " + reason
+	risk, reason := orNone(string(fields.Risk)), terminal.Line(fields.RiskReason)
+	if reason == "" || strings.HasPrefix(reason, risk+":") {
+		return cmp.Or(reason, risk)
 	}
-	return orNone(string(fields.Risk))
+	return risk + ": " + reason
 }
 
 func outage(change *v1alpha1.ChangeRequest) string {
