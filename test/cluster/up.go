@@ -12,6 +12,7 @@ import (
 type cluster struct {
 	layout
 	*progress
+	leftOut map[string]bool // what `up --without` names
 }
 
 // upTasks is the cluster as a table: what has to be done, and before what. The
@@ -88,18 +89,20 @@ func (c *cluster) ensurer(describe func() daemon) func(context.Context) error {
 
 // up brings the cluster up, or whatever of it is not.
 func (c *cluster) up(ctx context.Context, leftOut []string) error {
-	if problems := c.problems(); len(problems) > 0 {
-		return problemsError(problems)
-	}
+	c.leftOut = map[string]bool{}
 	names := map[string]bool{}
 	for _, part := range leftOut {
 		tasks, ok := optional[part]
 		if !ok {
 			return fmt.Errorf("cannot leave out %q; what can be left out: %v", part, optionalNames())
 		}
+		c.leftOut[part] = true
 		for _, name := range tasks {
 			names[name] = true
 		}
+	}
+	if problems := c.problems(); len(problems) > 0 {
+		return problemsError(problems)
 	}
 	unlock, err := c.lockCluster()
 	if err != nil {
