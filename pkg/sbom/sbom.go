@@ -1,0 +1,284 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sbom writes the two bills of materials of a change, as CycloneDX 1.6
+// JSON:
+//
+//   - [DeploymentBOM] lists what the change deploys and deletes: one component
+//     per inventory entry, with version, digest, signature and commit;
+//   - [Merge] joins the bills of materials that the builds of all entries left
+//     in the evidence locker, as one that validates and keeps every graph.
+//
+// Both are deterministic: the same input gives the same bytes, serial number
+// included, so that storing one again stores nothing new.
+package sbom
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
+)
+
+// MediaType of what this package writes.
+const MediaType = "application/vnd.cyclonedx+json; version=1.6"
+
+// specVersion is the version of CycloneDX that is written.
+const specVersion = cdx.SpecVersion1_6
+
+// Prefix of the names of properties that this package adds.
+const propertyPrefix = "countersign:"
+
+// Target is what a bill of materials is for.
+type Target struct {
+	// Name of the root component, such as "prod" or "us-south/prod".
+	Name string
+	// Version of the root component, such as the inventory commit.
+	Version string
+	// Timestamp of the document.
+	Timestamp time.Time
+	// Properties of the root component, such as the change request's id; their
+	// names are prefixed with "countersign:".
+	Properties []Property
+}
+
+// Property is a name with a value.
+type Property struct{ Name, Value string }
+
+// Actions of a change on a component.
+const (
+	ActionDeploy = "deploy"
+	ActionDelete = "delete"
+)
+
+// Component is an inventory entry in a deployment.
+type Component struct {
+	// Entry is the entry's name, its path in the inventory.
+	Entry string
+	// Action is ActionDeploy or ActionDelete.
+	Action string
+	// Type of the entry as the inventory has it, such as image.
+	Type string
+	// Artifact is the reference that is deployed, such as an image name.
+	Artifact string
+	Version  string
+	// Digest of the artifact, sha256:<hex>; empty if the entry names none.
+	Digest        string
+	Provenance    string
+	Signature     string
+	RepositoryURL string
+	CommitSHA     string
+	PipelineRunID string
+}
+
+// rootRef is the bom-ref of the root component.
+const rootRef = "target"
+
+// DeploymentBOM is the bill of materials of a deployment.
+func DeploymentBOM(target Target, components []Component) ([]byte, error) {
+	bom := newBOM(target)
+	components = slices.Clone(components)
+	slices.SortFunc(components, func(a, b Component) int {
+		return cmp.Or(cmp.Compare(a.Entry, b.Entry), cmp.Compare(a.Action, b.Action))
+	})
+	refs := newRefs(rootRef)
+	list := make([]cdx.Component, 0, len(components))
+	edges := []cdx.Dependency{{Ref: rootRef}}
+	deployed := []string{}
+	for _, c := range components {
+		component := c.cyclonedx()
+		component.BOMRef = refs.take("entry:" + c.Entry)
+		list = append(list, component)
+		edges = append(edges, cdx.Dependency{Ref: component.BOMRef})
+		if c.Action != ActionDelete {
+			deployed = append(deployed, component.BOMRef)
+		}
+	}
+	edges[0].Dependencies = &deployed
+	bom.Components, bom.Dependencies = &list, &edges
+	return encode(bom, true)
+}
+
+func (c Component) cyclonedx() cdx.Component {
+	digest := strings.ToLower(strings.TrimPrefix(c.Digest, "sha256:"))
+	if _, fromURI, ok := strings.Cut(c.Provenance, "@sha256:"); digest == "" && ok {
+		digest = strings.ToLower(fromURI)
+	}
+	component := cdx.Component{
+		Type:    cdx.ComponentTypeApplication,
+		Name:    cmp.Or(c.Entry, "unnamed"),
+		Version: c.Version,
+	}
+	if sha256Pattern.MatchString(digest) {
+		component.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: digest}}
+		for _, image := range []string{c.Provenance, c.Artifact} {
+			if purl, ok := ociPURL(image, digest); ok {
+				component.Type, component.PackageURL = cdx.ComponentTypeContainer, purl
+				break
+			}
+		}
+	}
+	if c.RepositoryURL != "" {
+		if u, err := url.Parse(c.RepositoryURL); err == nil && u.Host != "" {
+			u.User = nil // credentials reach no document
+			component.ExternalReferences = &[]cdx.ExternalReference{{Type: cdx.ERTypeVCS, URL: u.String()}}
+		}
+	}
+	properties := []cdx.Property{}
+	for _, p := range []Property{
+		{"action", c.Action},
+		{"artifact", c.Artifact},
+		{"commit", c.CommitSHA},
+		{"entry", c.Entry},
+		{"pipeline-run", c.PipelineRunID},
+		{"provenance", c.Provenance},
+		{"signature", c.Signature},
+		{"type", c.Type},
+	} {
+		if p.Value != "" {
+			properties = append(properties, cdx.Property{Name: propertyPrefix + p.Name, Value: p.Value})
+		}
+	}
+	component.Properties = &properties
+	return component
+}
+
+var (
+	sha256Pattern = regexp.MustCompile(`^[0-9a-f]{64}$`)
+	imagePattern  = regexp.MustCompile(`^(?:docker://)?([A-Za-z0-9][A-Za-z0-9.\-_:/]*?)(?::([A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}))?@sha256:[0-9a-fA-F]{64}$`)
+)
+
+// ociPURL is the package URL of an image: pkg:oci/<last part>@<digest> with
+// the repository as a qualifier, as the purl specification has it.
+func ociPURL(image, digest string) (string, bool) {
+	m := imagePattern.FindStringSubmatch(image)
+	if m == nil || !strings.HasSuffix(strings.ToLower(image), digest) {
+		return "", false
+	}
+	repository, tag := strings.ToLower(m[1]), m[2]
+	name := repository[strings.LastIndex(repository, "/")+1:]
+	if name == "" {
+		return "", false
+	}
+	qualifiers := "repository_url=" + url.QueryEscape(repository)
+	if tag != "" {
+		qualifiers += "&tag=" + url.QueryEscape(tag)
+	}
+	return "pkg:oci/" + url.PathEscape(name) + "@sha256%3A" + digest + "?" + qualifiers, true
+}
+
+// newBOM is a document with its root component.
+func newBOM(target Target) *cdx.BOM {
+	root := &cdx.Component{
+		BOMRef: rootRef, Type: cdx.ComponentTypePlatform,
+		Name: cmp.Or(target.Name, "target"), Version: target.Version,
+	}
+	var properties []cdx.Property
+	for _, p := range target.Properties {
+		properties = append(properties, cdx.Property{Name: propertyPrefix + p.Name, Value: p.Value})
+	}
+	if len(properties) > 0 {
+		root.Properties = &properties
+	}
+	bom := cdx.NewBOM()
+	bom.SpecVersion = specVersion
+	bom.Metadata = &cdx.Metadata{
+		Timestamp: target.Timestamp.UTC().Format(time.RFC3339),
+		Component: root,
+		Tools: &cdx.ToolsChoice{Components: &[]cdx.Component{
+			{Type: cdx.ComponentTypeApplication, Name: "countersign"},
+		}},
+	}
+	return bom
+}
+
+// encode writes a document under a serial number derived from everything in it
+// but its timestamp.
+func encode(bom *cdx.BOM, pretty bool) ([]byte, error) {
+	timestamp := bom.Metadata.Timestamp
+	bom.SerialNumber, bom.Metadata.Timestamp = "", ""
+	content, err := encodeOnce(bom, false)
+	if err != nil {
+		return nil, err
+	}
+	bom.SerialNumber, bom.Metadata.Timestamp = serial(content), timestamp
+	return encodeOnce(bom, pretty)
+}
+
+func encodeOnce(bom *cdx.BOM, pretty bool) ([]byte, error) {
+	var out bytes.Buffer
+	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(pretty).EncodeVersion(bom, specVersion); err != nil {
+		return nil, fmt.Errorf("encoding bill of materials: %w", err)
+	}
+	return restoreCryptographicAssets(bom, out.Bytes(), pretty)
+}
+
+// restoreCryptographicAssets puts back the type of cryptographic assets, which
+// version 0.12 of the library makes applications of when it converts a
+// document, although CycloneDX 1.6 has them.
+func restoreCryptographicAssets(bom *cdx.BOM, encoded []byte, pretty bool) ([]byte, error) {
+	assets := map[string]bool{}
+	for _, c := range deref(bom.Components) {
+		if c.Type == cdx.ComponentTypeCryptographicAsset {
+			assets[c.BOMRef] = true
+		}
+	}
+	if len(assets) == 0 {
+		return encoded, nil
+	}
+	var converted cdx.BOM
+	if err := json.Unmarshal(encoded, &converted); err != nil {
+		return nil, fmt.Errorf("encoding bill of materials: %w", err)
+	}
+	for i := range deref(converted.Components) {
+		if c := &(*converted.Components)[i]; assets[c.BOMRef] {
+			c.Type = cdx.ComponentTypeCryptographicAsset
+		}
+	}
+	var out bytes.Buffer
+	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(pretty).Encode(&converted); err != nil {
+		return nil, fmt.Errorf("encoding bill of materials: %w", err)
+	}
+	return out.Bytes(), nil
+}
+
+// serial is a UUID (version 8) made of a hash.
+func serial(content []byte) string {
+	sum := sha256.Sum256(content)
+	sum[6] = sum[6]&0x0f | 0x80
+	sum[8] = sum[8]&0x3f | 0x80
+	h := hex.EncodeToString(sum[:16])
+	return "urn:uuid:" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+// refs hands out references that are unique in a document. The value is the
+// number to try next for a reference that is taken.
+type refs map[string]int
+
+func newRefs(taken ...string) refs {
+	r := refs{}
+	for _, ref := range taken {
+		r[ref] = 2
+	}
+	return r
+}
+
+// take returns the wish, or the wish with a number if it is taken.
+func (r refs) take(wish string) string {
+	ref := wish
+	for r[ref] > 0 {
+		ref = fmt.Sprintf("%s#%d", wish, r[wish])
+		r[wish]++
+	}
+	r[ref] = 2
+	return ref
+}
