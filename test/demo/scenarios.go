@@ -1,0 +1,254 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/countersign-dev/countersign/pkg/evidence"
+	"github.com/countersign-dev/countersign/test/fixture"
+)
+
+// scenario is one story that the demo can tell.
+type scenario struct {
+	name string
+	// story is what is special about it, in one line.
+	story string
+	// expect is what to look for at the end.
+	expect string
+	// outcomes of the release's checks, and the pull request's body.
+	outcomes fixture.Outcomes
+	body     func(*fixture.Body)
+	// nothingNew promotes nothing: the target stays as it is.
+	nothingNew bool
+	// params of the run, beside the usual ones.
+	params map[string]string
+	// atGate acts when the gate waits for a decision. Without it, a person has to.
+	atGate func(ctx context.Context, d *demo, change string) error
+	// meanwhile acts while the run goes on.
+	meanwhile func(ctx context.Context, d *demo, run *fixture.Run) error
+}
+
+// ownTask is what a team's own Task may look like: it declares those of the
+// Pipeline's parameters that it wants.
+const ownTask = `
+apiVersion: tekton.dev/v1
+kind: Task
+metadata:
+  name: announce
+spec:
+  description: A stand-in for a team's own way to deploy.
+  params:
+  - {name: stage, type: string}
+  - {name: change-request-id, type: string}
+  - {name: bundle, type: string}
+  steps:
+  - name: announce
+    image: %s
+    env:
+    - {name: STAGE, value: $(params.stage)}
+    - {name: CHANGE_REQUEST_ID, value: $(params.change-request-id)}
+    - {name: BUNDLE, value: $(params.bundle)}
+    script: |
+      #!/bin/sh
+      echo "$STAGE under change request $CHANGE_REQUEST_ID, files in $BUNDLE"
+    securityContext:
+      runAsNonRoot: true
+      runAsUser: 65532
+      allowPrivilegeEscalation: false
+      capabilities: {drop: [ALL]}
+      seccompProfile: {type: RuntimeDefault}
+`
+
+// blocked is one check that failed, one that has not ended, and one that was
+// never made.
+var blocked = fixture.Outcomes{
+	evidence.TypeUnitTests:              string(evidence.ResultFailure),
+	evidence.TypeImageVulnerabilityScan: string(evidence.ResultPending),
+	evidence.TypeImageSigning:           fixture.Missing,
+}
+
+var scenarios = []scenario{
+	{
+		name:   "ready",
+		story:  "all evidence is good: approved without a person, deployed, tested, closed",
+		expect: "state Closed, category successful, four attachments",
+	},
+	{
+		name:     "blocked",
+		story:    "one check failed, one is pending, one is missing: the gate waits for you",
+		expect:   "after your approval: Closed, successful with issues",
+		outcomes: blocked,
+	},
+	{
+		name:     "stop",
+		story:    "not approved, and the gate does not wait: the run ends, the change stays open",
+		expect:   "the change in state Authorize; approve it, then resume with the printed command",
+		outcomes: blocked,
+		params:   map[string]string{"gate": "stop"},
+	},
+	{
+		name:     "reject",
+		story:    "an approver says no while the gate waits",
+		expect:   "state Canceled, nothing deployed",
+		outcomes: blocked,
+		atGate: func(ctx context.Context, d *demo, change string) error {
+			return d.tkn(ctx, "change", "reject", change, "--namespace", d.project.Namespace, "--message", "The failed unit tests concern this release.", "--yes")
+		},
+	},
+	{
+		name:     "timeout",
+		story:    "nobody decides in time",
+		expect:   "the gate ends with reason Expired, the change stays open",
+		outcomes: blocked,
+		params:   map[string]string{"approval-timeout": "20s"},
+	},
+	{
+		name:     "cancel",
+		story:    "the run is cancelled while the gate waits",
+		expect:   "the gate ends with reason CustomRunCancelled, nothing deployed",
+		outcomes: blocked,
+		atGate: func(ctx context.Context, d *demo, _ string) error {
+			return d.tkn(ctx, "pipelinerun", "cancel", d.run.Name, "--namespace", d.project.Namespace)
+		},
+	},
+	{
+		name:   "faults",
+		story:  "the promotion pull request has five faults",
+		expect: "one message that lists all five, no change request",
+		body: func(b *fixture.Body) {
+			b.Priority, b.Assignee, b.CustomerImpact = "Urgent", "somebody", "Critical | High | Moderate | Low | No_Impact"
+			b.DeploymentImpact, b.BackoutPlan = "", "_PROVIDE INFORMATION_"
+		},
+	},
+	{
+		name:      "crash",
+		story:     "the controller is killed again and again while the change is opened",
+		expect:    "exactly one change request, and the run completes",
+		meanwhile: killControllers,
+	},
+	{
+		name:   "outage",
+		story:  "a planned outage is never approved without a person, ready or not",
+		expect: "the gate waits although DEPLOYMENT_READY is true",
+		params: map[string]string{"outage-duration": "0 00:30:00"},
+	},
+	{
+		name:   "risk",
+		story:  "a risk above the policy's limit is never approved without a person",
+		expect: "the gate waits although DEPLOYMENT_READY is true",
+		body: func(b *fixture.Body) {
+			b.Priority, b.CustomerImpact, b.DeploymentImpact = "Critical", "Critical", "Large"
+		},
+	},
+	{
+		name:   "own-task",
+		story:  "deploy and acceptance test are a Task of your own",
+		expect: "its log shows the change request's id and the bundle",
+		params: map[string]string{"deploy-task": "announce", "acceptance-test-task": "announce"},
+	},
+	{
+		name:       "unchanged",
+		story:      "nothing changed since the last deployment",
+		expect:     "green at once, no change request",
+		nothingNew: true,
+	},
+	{
+		name:       "redeploy",
+		story:      "nothing changed, but everything is to be deployed again",
+		expect:     "a change request with every entry, Closed",
+		nothingNew: true,
+		params:     map[string]string{"force-redeploy": "true"},
+	},
+}
+
+func findScenario(name string) (scenario, error) {
+	for _, s := range scenarios {
+		if s.name == name {
+			return s, nil
+		}
+	}
+	return scenario{}, advise(fmt.Errorf("there is no scenario %q", name), "choose one of these:\n\n%s", listScenarios())
+}
+
+func listScenarios() string {
+	var list strings.Builder
+	for _, s := range scenarios {
+		fmt.Fprintf(&list, "  make demo SCENARIO=%-11s %s\n", s.name, s.story)
+	}
+	return list.String()
+}
+
+// killControllers kills the controller's pods three times: when the run begins,
+// and at two stages of opening its change request.
+func killControllers(ctx context.Context, d *demo, run *fixture.Run) error {
+	moments := []string{"assess", "open-change"}
+	for i := range len(moments) + 1 {
+		if i > 0 {
+			if err := d.waitStage(ctx, run, moments[i-1]); err != nil {
+				return err
+			}
+		}
+		killed, err := d.env.KillControllers(ctx)
+		if err != nil {
+			return err
+		}
+		d.note("killed %s", strings.Join(killed, ", "))
+	}
+	return nil
+}
+
+// waitStage waits until a stage has begun, or the run has ended.
+func (d *demo) waitStage(ctx context.Context, run *fixture.Run, name string) error {
+	ended := errors.New("the run has ended")
+	err := fixture.Poll(ctx, pollInterval, runDeadline, func() (bool, error) {
+		current, err := run.Get(ctx)
+		if err != nil {
+			return false, err
+		}
+		for _, child := range current.Status.ChildReferences {
+			if child.PipelineTaskName == name {
+				return true, nil
+			}
+		}
+		if current.IsDone() {
+			return false, ended
+		}
+		return false, nil
+	})
+	if errors.Is(err, ended) {
+		return nil
+	}
+	return err
+}
+
+// concluded is true if the target's last deployment was concluded, so that
+// nothing is left to deploy.
+func (d *demo) concluded(ctx context.Context) (bool, error) {
+	if err := d.project.Inventory.Fetch(ctx); err != nil {
+		return false, err
+	}
+	tag := d.project.Inventory.Tag(fixture.Target + "_latest")
+	return tag != "" && tag == d.project.Inventory.Head(fixture.Target), nil
+}
+
+// lastChange is the newest change request of the demo, empty if there is none.
+func (d *demo) lastChange(ctx context.Context) (string, error) {
+	list, err := d.env.Countersign.CountersignV1alpha1().ChangeRequests(d.project.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return "", err
+	}
+	newest, name := metav1.Time{}, ""
+	for _, change := range list.Items {
+		if newest.Before(&change.CreationTimestamp) {
+			newest, name = change.CreationTimestamp, change.Name
+		}
+	}
+	return name, nil
+}
