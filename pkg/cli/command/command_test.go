@@ -190,7 +190,7 @@ func TestDescribe(t *testing.T) {
 	w := newWorld(clitest.Change(), clitest.Change(elsewhere), &mine, &other)
 	w.expect(t, w.run("describe", "--last"), ExitOK)
 	out := w.out.String()
-	if strings.Count(out, "by barbara") != 1 || !strings.Contains(out, "it is about another content") {
+	if strings.Count(out, "by barbara") != 1 || !strings.Contains(out, "not looked at yet") {
 		t.Errorf("want the one decision on this change:\n%s", out)
 	}
 }
@@ -315,6 +315,13 @@ func TestNothingIsDecided(t *testing.T) {
 		"on a change that was given up": {
 			change: in(v1alpha1.StateCanceled), args: []string{"reject", id, "-m", "x", "--yes"}, code: ExitRefused, err: "nothing left to reject",
 		},
+		"on a change that was deployed": {
+			change: clitest.Change(func(change *v1alpha1.ChangeRequest) {
+				change.Status.State = v1alpha1.StateReview
+				change.Status.Runs[0].Outcome = v1alpha1.OutcomeNotAccepted
+			}),
+			args: []string{"reject", id, "-m", "x", "--yes"}, code: ExitRefused, err: "it comes too late",
+		},
 		"on a change that one approved before": {
 			change: clitest.Change(func(change *v1alpha1.ChangeRequest) {
 				change.Status.Approval.Required = 2
@@ -396,7 +403,7 @@ func TestWarnings(t *testing.T) {
 		}, rejection, "your rejection ends that"},
 		"a rejection of what is being deployed": {func(change *v1alpha1.ChangeRequest) {
 			change.Status.State = v1alpha1.StateImplement
-		}, rejection, "cancel the run"},
+		}, rejection, "put off"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := strings.Join(warnings(clitest.Change(c.mutate), c.v), "\n")

@@ -151,6 +151,11 @@ func refusal(record *v1alpha1.ChangeRequest, v verdict, user, contentHash string
 	case change.Over(status.State):
 		return refusedf("change request %s is %s: there is nothing left to %s", record.Name, status.State, v.verb)
 	}
+	for _, run := range status.Runs {
+		if run.Outcome != "" && run.Outcome != v1alpha1.OutcomeNotStarted {
+			return refusedf("your decision on change request %s would not count: run %s has deployed it (%s), so it comes too late", record.Name, run.Name, run.Outcome)
+		}
+	}
 	tally := change.CountDecisions(status.Approval.Decisions, []*v1alpha1.ChangeApproval{{
 		Spec: v1alpha1.ChangeApprovalSpec{
 			ChangeRequest: record.Name, ContentHash: hash, Decision: v.decision,
@@ -173,7 +178,7 @@ func warnings(record *v1alpha1.ChangeRequest, v verdict) []string {
 	}
 	switch status := record.Status; {
 	case status.State == v1alpha1.StateImplement:
-		return []string{"a run is deploying the change now, and a rejection does not stop it: cancel the run for that"}
+		return []string{"a run is deploying the change now: your decision is put off until it has ended, and comes too late if it deployed. To stop the run, cancel it"}
 	case status.Approval.State == v1alpha1.ApprovalApproved:
 		return []string{"the change is approved; your rejection ends that"}
 	}

@@ -205,30 +205,31 @@ type uncounted struct {
 	because  string
 }
 
-// notCounted finds the decisions that do not count, and those that the
-// controller has yet to look at.
+// notCounted finds the decisions that do not count, with the reason that the
+// record's history has for each, and those that the controller has yet to look
+// at.
 func notCounted(d Detail) []uncounted {
-	approval := d.Change.Status.Approval
-	if approval.Required == 0 {
-		approval.Required = 1 // until the controller has read the policy
+	settled := map[string]string{}
+	for _, decision := range d.Change.Status.Approval.Decisions {
+		settled[decision.Approval] = ""
 	}
-	decisions := make([]*v1alpha1.ChangeApproval, len(d.Approvals))
-	byName := map[string]*v1alpha1.ChangeApproval{}
-	for i := range d.Approvals {
-		decisions[i] = &d.Approvals[i]
-		byName[d.Approvals[i].Name] = &d.Approvals[i]
-	}
-	tally := change.CountDecisions(approval.Decisions, decisions, approval.Required, d.Change.Spec.ContentHash)
-	var found []uncounted
-	for _, decision := range tally.Counted[len(approval.Decisions):] {
-		because := "the controller has not looked at it yet"
-		if change.Over(d.Change.Status.State) {
-			because = "the change was over"
+	for _, event := range d.Change.Status.History {
+		if event.Event == v1alpha1.EventDecisionNotCounted {
+			settled[event.Subject] = strings.TrimPrefix(event.Message, "not counted: ")
 		}
-		found = append(found, uncounted{byName[decision.Approval], because})
 	}
-	for _, not := range tally.NotCounted {
-		found = append(found, uncounted{not.Approval, not.Reason})
+	var found []uncounted
+	for i := range d.Approvals {
+		because, known := settled[d.Approvals[i].Name]
+		switch {
+		case !known && change.Over(d.Change.Status.State):
+			because = "the change was over"
+		case !known:
+			because = "not looked at yet; while a run deploys the change, decisions are put off"
+		case because == "":
+			continue
+		}
+		found = append(found, uncounted{&d.Approvals[i], because})
 	}
 	return found
 }

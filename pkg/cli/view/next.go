@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/change"
 )
 
 // Step is one thing that a reader may do next.
@@ -21,22 +22,25 @@ type Step struct {
 // NextSteps says what can be done about a change as it stands, nothing if
 // nothing is left to do.
 func NextSteps(d Detail) []Step {
-	change := d.Change
-	switch state(change) {
+	record := d.Change
+	switch state(record) {
 	case v1alpha1.StateNew, v1alpha1.StateAssess:
-		return opening(change)
+		return opening(record)
 	case v1alpha1.StateAuthorize:
-		return append(decide(change), resume(d, "Once it is approved, take the stopped run up again:")...)
+		return append(decide(record), resume(d, "Once it is approved, take the stopped run up again:")...)
 	case v1alpha1.StateScheduled:
 		return resume(d, "It is approved, and its run has stopped. Take it up again:")
 	case v1alpha1.StateImplement:
-		return implementing(change)
+		if d.Resume != "" {
+			return resume(d, "It is approved, and its run ended before it deployed anything. Take it up again:")
+		}
+		return implementing(record)
 	case v1alpha1.StateReview:
-		return review(change)
+		return append(review(record), resume(d, "Once the cause is mended, the same content can be deployed again:")...)
 	case v1alpha1.StateClosed:
 		return []Step{{
 			Text:    "The change is over. Its documents can be downloaded:",
-			Command: command("attachments", change, "--download DIR"),
+			Command: command("attachments", record, "--download DIR"),
 		}}
 	case v1alpha1.StateCanceled:
 		return []Step{{Text: "The change is over and was not deployed. A new run opens a new change request."}}
@@ -94,19 +98,23 @@ func review(change *v1alpha1.ChangeRequest) []Step {
 	return []Step{step}
 }
 
-// Stopped tells which of a change's runs ended at the gate and can be taken up
-// again: the last run, if its gate let nothing through and the change is open,
-// not rejected, and not being deployed.
-func Stopped(change *v1alpha1.ChangeRequest) (v1alpha1.RunRef, bool) {
-	runs := change.Status.Runs
-	if len(runs) == 0 || change.Status.Approval.State == v1alpha1.ApprovalRejected {
+// Stopped tells which of a change's runs ended without having deployed it well,
+// and can be taken up again: the last run, while the change is open and no other
+// run is at it.
+func Stopped(record *v1alpha1.ChangeRequest) (v1alpha1.RunRef, bool) {
+	status := record.Status
+	if len(status.Runs) == 0 || change.Over(status.State) || status.Approval.State == v1alpha1.ApprovalRejected {
 		return v1alpha1.RunRef{}, false
 	}
-	switch state(change) {
-	case v1alpha1.StateAuthorize, v1alpha1.StateScheduled:
-	default:
+	last := status.Runs[len(status.Runs)-1]
+	if status.State == v1alpha1.StateImplement && status.Implementing != nil && status.Implementing.UID != last.UID {
 		return v1alpha1.RunRef{}, false
 	}
-	last := runs[len(runs)-1]
+	switch last.Outcome {
+	case v1alpha1.OutcomeNotStarted, v1alpha1.OutcomeDeployFailed, v1alpha1.OutcomeNotAccepted:
+		return last.RunRef, true
+	case v1alpha1.OutcomeDeployed:
+		return v1alpha1.RunRef{}, false
+	}
 	return last.RunRef, last.Gate != "" && last.Gate != v1alpha1.ReasonApproved
 }

@@ -29,7 +29,12 @@ func TestDescribe(t *testing.T) {
 	}{
 		"describe-waiting.golden": {detail: Detail{Change: clitest.Change()}},
 		"describe-stopped.golden": {detail: Detail{
-			Change: clitest.Change(clitest.Stopped),
+			Change: clitest.Change(clitest.Stopped, func(change *v1alpha1.ChangeRequest) {
+				change.Status.History = append(change.Status.History, v1alpha1.HistoryEvent{
+					Time: metav1.NewTime(clitest.Opened.Add(11 * time.Minute)), Actor: "barbara", Event: v1alpha1.EventDecisionNotCounted,
+					Subject: "a1", Message: "not counted: it is about another content",
+				})
+			}),
 			Resume: resumeCommand,
 			Approvals: []v1alpha1.ChangeApproval{
 				clitest.Approval("a1", "barbara", v1alpha1.DecisionApprove, "sha256:"+strings.Repeat("0", 64)),
@@ -119,17 +124,25 @@ func TestStopped(t *testing.T) {
 	in := func(state v1alpha1.ChangeState) func(*v1alpha1.ChangeRequest) {
 		return func(change *v1alpha1.ChangeRequest) { change.Status.State = state }
 	}
+	outcome := func(outcome v1alpha1.Outcome) func(*v1alpha1.ChangeRequest) {
+		return func(change *v1alpha1.ChangeRequest) { change.Status.Runs[0].Outcome = outcome }
+	}
 	for name, c := range map[string]struct {
 		change *v1alpha1.ChangeRequest
 		want   bool
 	}{
-		"a run that waits at the gate":             {clitest.Change(), false},
-		"a run that stopped at the gate":           {clitest.Change(clitest.Stopped), true},
-		"a run whose wait expired":                 {clitest.Change(gate("Expired")), true},
-		"a stopped run, approved since":            {clitest.Change(clitest.Stopped, in(v1alpha1.StateScheduled)), true},
-		"a run that was let through":               {clitest.Change(gate("Approved"), in(v1alpha1.StateScheduled)), false},
-		"a rejected change":                        {clitest.Change(clitest.Refused), false},
-		"a change that another run deploys by now": {clitest.Change(clitest.Stopped, in(v1alpha1.StateImplement)), false},
+		"a run that waits at the gate":                  {clitest.Change(), false},
+		"a run that stopped at the gate":                {clitest.Change(clitest.Stopped), true},
+		"a run whose wait expired":                      {clitest.Change(gate("Expired")), true},
+		"a run that was let through and never deployed": {clitest.Change(gate("Approved"), outcome(v1alpha1.OutcomeNotStarted), in(v1alpha1.StateImplement)), true},
+		"a run whose deployment failed":                 {clitest.Change(gate("Approved"), outcome(v1alpha1.OutcomeDeployFailed), in(v1alpha1.StateReview)), true},
+		"a run that deployed":                           {clitest.Change(gate("Approved"), outcome(v1alpha1.OutcomeDeployed), in(v1alpha1.StateReview)), false},
+		"a stopped run, approved since":                 {clitest.Change(clitest.Stopped, in(v1alpha1.StateScheduled)), true},
+		"a run that was let through":                    {clitest.Change(gate("Approved"), in(v1alpha1.StateScheduled)), false},
+		"a rejected change":                             {clitest.Change(clitest.Refused), false},
+		"a change that another run deploys by now": {clitest.Change(clitest.Stopped, in(v1alpha1.StateImplement), func(change *v1alpha1.ChangeRequest) {
+			change.Status.Implementing = &v1alpha1.RunRef{Name: "cd-run-2", UID: "run-uid-2"}
+		}), false},
 		"a change that is over":                    {clitest.Change(clitest.Closed), false},
 		"a change that no run has taken up so far": {&v1alpha1.ChangeRequest{}, false},
 	} {
