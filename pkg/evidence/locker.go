@@ -216,6 +216,10 @@ var (
 // read returns an object of at most limit bytes. A larger one is refused by
 // the size the storage declares or, where that lies, after limit bytes.
 func (l *Locker) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	// Not every driver looks at its context.
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("reading %s from evidence locker %s: %w", key, l.name, err)
+	}
 	r, err := l.bucket.NewReader(ctx, key, nil)
 	if gcerrors.Code(err) == gcerrors.NotFound {
 		return nil, fmt.Errorf("%s: %w", key, ErrNotFound)
