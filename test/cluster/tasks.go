@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 )
@@ -14,65 +13,36 @@ type task struct {
 	run   func(context.Context) error
 }
 
-// errSkipped marks a task that did not run because one before it failed.
-var errSkipped = errors.New("skipped")
-
 // runTasks runs every task as soon as those it comes after are done. The first
-// failure cancels the rest.
+// failure cancels the rest, and what has not begun by then does not begin.
 func runTasks(ctx context.Context, tasks []task) error {
 	if err := checkTasks(tasks); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 
 	done := map[string]chan struct{}{}
 	for _, t := range tasks {
 		done[t.name] = make(chan struct{})
 	}
-	var (
-		mu     sync.Mutex
-		failed = map[string]error{}
-		first  error
-		all    sync.WaitGroup
-	)
-	fail := func(name string, err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		failed[name] = err
-		if first == nil && !errors.Is(err, errSkipped) {
-			first = fmt.Errorf("%s: %w", name, err)
-		}
-	}
+	var all sync.WaitGroup
 	for _, t := range tasks {
-		all.Add(1)
-		go func() {
-			defer all.Done()
+		all.Go(func() {
 			defer close(done[t.name])
 			for _, before := range t.after {
 				<-done[before]
 			}
-			mu.Lock()
-			skip := ctx.Err() != nil
-			for _, before := range t.after {
-				skip = skip || failed[before] != nil
-			}
-			mu.Unlock()
-			if skip {
-				fail(t.name, errSkipped)
+			if ctx.Err() != nil {
 				return
 			}
 			if err := t.run(ctx); err != nil {
-				fail(t.name, err)
-				cancel()
+				cancel(fmt.Errorf("%s: %w", t.name, err))
 			}
-		}()
+		})
 	}
 	all.Wait()
-	if first == nil && len(failed) > 0 {
-		return ctx.Err()
-	}
-	return first
+	return context.Cause(ctx)
 }
 
 // checkTasks refuses a table with an unknown name, a name twice, or a task that
