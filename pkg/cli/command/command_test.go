@@ -265,6 +265,24 @@ func TestRejectByAScript(t *testing.T) {
 	}
 }
 
+func TestADecisionThatComesTooLateIsReported(t *testing.T) {
+	w := newWorld(clitest.Change())
+	w.onSleep = func() {
+		change := clitest.Change(func(change *v1alpha1.ChangeRequest) {
+			change.Status.History = append(change.Status.History, v1alpha1.HistoryEvent{
+				Event: v1alpha1.EventDecisionNotCounted, Subject: id + "-approve-x1", Message: "not counted: enough people have approved already",
+			})
+		})
+		if err := w.changes.Tracker().Update(v1alpha1.SchemeGroupVersion.WithResource("changerequests"), change, "team-a"); err != nil {
+			t.Error(err)
+		}
+	}
+	w.expect(t, w.run("approve", id, "--yes"), ExitRefused)
+	if !strings.Contains(w.err.String(), "but it was not counted: enough people have approved already") {
+		t.Errorf("err: %s", &w.err)
+	}
+}
+
 func TestNothingIsDecided(t *testing.T) {
 	in := func(state v1alpha1.ChangeState) *v1alpha1.ChangeRequest {
 		return clitest.Change(func(change *v1alpha1.ChangeRequest) { change.Status.State = state })

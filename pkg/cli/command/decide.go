@@ -248,6 +248,11 @@ func (a *app) report(ctx context.Context, server *Server, id, approval string, w
 		if slices.ContainsFunc(record.Status.Approval.Decisions, func(d v1alpha1.DecisionStatus) bool { return d.Approval == approval }) {
 			return view.Standing(a.Out, a.Style, server.detail(ctx, record, a.Now()))
 		}
+		for _, event := range record.Status.History {
+			if event.Event == v1alpha1.EventDecisionNotCounted && event.Subject == approval {
+				return refusedf("your decision on change request %s is recorded, but it was %s", id, event.Message)
+			}
+		}
 		if err := a.Sleep(ctx, interval); err != nil {
 			return err
 		}
