@@ -4,6 +4,7 @@
 package change
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -48,8 +49,8 @@ type Input struct {
 	Gates []Gate
 	// Ended holds the UIDs of the runs in status.runs that have ended or are gone.
 	Ended map[types.UID]bool
-	// Conclusions of the change.
-	Conclusions []Conclusion
+	// Conclusions of the change. One whose status has an outcome was checked.
+	Conclusions []*v1alpha1.ChangeConclusion
 }
 
 // Submission is what came of putting the record in place.
@@ -74,15 +75,6 @@ type Gate struct {
 	Reason string
 	// Message with which it ended.
 	Message string
-}
-
-// Conclusion is a ChangeConclusion with what the cluster says of its run.
-type Conclusion struct {
-	Object *v1alpha1.ChangeConclusion
-	// Ends of the run's tasks, from the run's own record.
-	Ends Ends
-	// Verified: its attachments were found where the policy allows them.
-	Verified bool
 }
 
 // Decide derives the next status of a change request. It is the only place that
@@ -256,52 +248,49 @@ func (r *record) noteGates() {
 	}
 }
 
-// conclude: what runs handed in at their end becomes part of the record, as soon
-// as the run's own record tells how the deployment ended. Of several conclusions
-// of one run the oldest counts.
+// conclude: what runs handed in at their end becomes part of the record, once it
+// was checked and the run's own record told how the deployment ended. Of several
+// conclusions of one run the oldest counts.
 func (r *record) conclude() {
 	conclusions := slices.Clone(r.Conclusions)
-	slices.SortFunc(conclusions, func(a, b Conclusion) int {
-		if c := a.Object.CreationTimestamp.Compare(b.Object.CreationTimestamp.Time); c != 0 {
-			return c
-		}
-		return strings.Compare(a.Object.Name, b.Object.Name)
+	slices.SortFunc(conclusions, func(a, b *v1alpha1.ChangeConclusion) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
 	})
 	for _, conclusion := range conclusions {
-		run := FindRun(&r.status, conclusion.Object.Spec.Run.UID)
-		if run == nil || (run.Conclusion != "" && run.Conclusion != conclusion.Object.Name) {
+		run := FindRun(&r.status, conclusion.Spec.Run.UID)
+		if run == nil || conclusion.Status.Outcome == "" || (run.Conclusion != "" && run.Conclusion != conclusion.Name) {
 			continue
 		}
-		r.amendRollback(run, conclusion)
-		outcome := OutcomeOf(conclusion.Ends)
-		if run.Conclusion != "" || outcome == "" || !conclusion.Verified {
-			continue
+		if run.Conclusion == "" {
+			r.include(run, conclusion)
 		}
-		run.Conclusion = conclusion.Object.Name
-		run.Outcome = outcome
-		run.CloseCategory = CloseCategory(outcome, conclusion.Object.Spec.Readiness)
-		r.amendRollback(run, conclusion)
-		r.attach(conclusion.Object.Spec.Attachments)
-		message := "run " + run.Name + ": " + string(outcome)
-		if run.CloseCategory != "" {
-			r.status.CloseCategory = run.CloseCategory
-			message += ", " + string(run.CloseCategory)
+		// A rollback may end after its run's conclusion was recorded.
+		if rollback := conclusion.Status.Rollback; run.Rollback == "" && rollback != "" {
+			run.Rollback = rollback
+			if rollback != v1alpha1.RollbackNotRun {
+				r.note(v1alpha1.EventRolledBack, string(run.UID), runActor(run.RunRef), "inline rollback: "+string(rollback))
+			}
 		}
-		r.condition(v1alpha1.ConditionConcluded, metav1.ConditionTrue, string(outcome), message)
-		r.note(v1alpha1.EventConcluded, conclusion.Object.Name, runActor(run.RunRef), message)
 	}
 }
 
-// amendRollback: a rollback may end after its run's conclusion was recorded.
-func (r *record) amendRollback(run *v1alpha1.RunStatus, conclusion Conclusion) {
-	rollback := RollbackOf(conclusion.Ends)
-	if run.Conclusion == "" || run.Rollback != "" || rollback == "" {
-		return
+// include makes a conclusion part of the record.
+func (r *record) include(run *v1alpha1.RunStatus, conclusion *v1alpha1.ChangeConclusion) {
+	run.Conclusion = conclusion.Name
+	run.Outcome = conclusion.Status.Outcome
+	run.CloseCategory = CloseCategory(run.Outcome, conclusion.Spec.Readiness)
+	r.attach(conclusion.Spec.Attachments)
+
+	message := "run " + run.Name + ": " + string(run.Outcome)
+	if run.CloseCategory != "" {
+		message += ", " + string(run.CloseCategory)
+		// What closed a change also said how.
+		if !Over(r.status.State) {
+			r.status.CloseCategory = run.CloseCategory
+		}
 	}
-	run.Rollback = rollback
-	if rollback != v1alpha1.RollbackNotRun {
-		r.note(v1alpha1.EventRolledBack, string(run.UID), runActor(run.RunRef), "inline rollback: "+string(rollback))
-	}
+	r.condition(v1alpha1.ConditionConcluded, metav1.ConditionTrue, string(run.Outcome), message)
+	r.note(v1alpha1.EventConcluded, conclusion.Name, runActor(run.RunRef), message)
 }
 
 // implement: an approved change is begun for the first run whose gate asks, unless
