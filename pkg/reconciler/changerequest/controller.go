@@ -89,21 +89,27 @@ func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
 	handle(ctx, approvals, enqueueChange)
 	handle(ctx, conclusions, enqueueChange)
 	handle(ctx, customRuns, enqueueChange)
-	handle(ctx, pipelineRuns.Informer(), cache.FilteringResourceEventHandler{
-		FilterFunc: endedRun,
-		Handler: controller.HandleAll(func(object any) {
-			run, ok := unwrap(object).(*tektonv1.PipelineRun)
-			if !ok {
-				return
+	enqueueChangesOf := func(object any) {
+		run, ok := unwrap(object).(*tektonv1.PipelineRun)
+		if !ok {
+			return
+		}
+		found, err := changes.Informer().GetIndexer().ByIndex(byRun, string(run.UID))
+		if err != nil {
+			logging.FromContext(ctx).Errorw("Cannot find the change requests of a run", "error", err)
+		}
+		for _, object := range found {
+			impl.Enqueue(object)
+		}
+	}
+	// Runs are updated often; what matters is that one has ended or is gone.
+	handle(ctx, pipelineRuns.Informer(), cache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(_, now any) {
+			if run, ok := now.(*tektonv1.PipelineRun); ok && run.IsDone() {
+				enqueueChangesOf(run)
 			}
-			found, err := changes.Informer().GetIndexer().ByIndex(byRun, string(run.UID))
-			if err != nil {
-				logging.FromContext(ctx).Errorw("Cannot find the change requests of a run", "error", err)
-			}
-			for _, object := range found {
-				impl.Enqueue(object)
-			}
-		}),
+		},
+		DeleteFunc: enqueueChangesOf,
 	})
 	enqueueUndecided := func(namespace string) {
 		list, err := changes.Lister().ChangeRequests(namespace).List(labels.Everything())
@@ -129,13 +135,6 @@ func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
 		},
 	})
 	return impl
-}
-
-// endedRun filters out the many updates of runs that go on. A deleted run counts as
-// ended.
-func endedRun(object any) bool {
-	run, ok := unwrap(object).(*tektonv1.PipelineRun)
-	return ok && (run.IsDone() || run.DeletionTimestamp != nil || object != any(run))
 }
 
 func unwrap(object any) any {
