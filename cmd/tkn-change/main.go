@@ -13,13 +13,13 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"golang.org/x/term"
 
+	"github.com/countersign-dev/countersign/internal/version"
 	"github.com/countersign-dev/countersign/pkg/cli/command"
 	"github.com/countersign-dev/countersign/pkg/cli/download"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
@@ -37,7 +37,7 @@ func main() {
 		Sleep:       sleep,
 		Connect:     command.Connect,
 		Registry:    download.Registry{Keychain: authn.DefaultKeychain},
-		Version:     version(),
+		Version:     version.String(),
 	}, os.Args[1:])
 	stop()
 	os.Exit(code)
@@ -58,12 +58,4 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	}
-}
-
-// version is what the Go tool recorded of the module.
-func version() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "unknown"
 }

@@ -107,7 +107,7 @@ func (a *app) save(ctx context.Context, dir string, attachments []v1alpha1.Attac
 	if dir == "" {
 		return usagef("--download wants a folder")
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("making the folder for downloads: %w", err)
 	}
 	folder, err := os.OpenRoot(dir)

@@ -109,7 +109,7 @@ func (r Registry) open(ctx context.Context, reference string) (io.ReadCloser, er
 // store writes content beside its place, checks it, and then puts it there.
 func store(folder *os.Root, file string, content io.Reader, size int64, digest string) (err error) {
 	temporary := ".tkn-change-" + rand.Text()
-	out, err := folder.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	out, err := folder.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
