@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -104,7 +105,16 @@ func Open(ctx context.Context, lockerURL string, options ...Option) (*Locker, er
 	if prefix := strings.Trim(query.Get("prefix"), "/"); prefix != "" {
 		query.Set("prefix", prefix+"/")
 	}
-	if u.Scheme == "file" {
+	switch u.Scheme {
+	case "s3":
+		// Checksums beyond what an operation requires are an AWS service that
+		// other S3 servers do not all have.
+		for _, parameter := range []string{"request_checksum_calculation", "response_checksum_validation"} {
+			if !query.Has(parameter) {
+				query.Set(parameter, "when_required")
+			}
+		}
+	case "file":
 		// Write next to the target, where a rename works on any mount, and
 		// leave no side files that other readers of the folder would trip over.
 		if !query.Has("no_tmp_dir") {
@@ -151,13 +161,21 @@ func redacted(u *url.URL) string {
 
 // hint says what a person can do about an error of the storage.
 func hint(err error) string {
+	const credentials = " (check the credentials: they need to list the bucket and to read its objects)"
 	switch gcerrors.Code(err) {
 	case gcerrors.NotFound:
 		return " (does the bucket exist?)"
 	case gcerrors.PermissionDenied:
-		return " (the credentials need to list the bucket and to read its objects)"
+		return credentials
 	}
-	if strings.Contains(err.Error(), "egion") {
+	// Drivers know few of their services' errors; the status is what all have.
+	var answer interface{ HTTPStatusCode() int }
+	text := err.Error()
+	switch {
+	case errors.As(err, &answer) && (answer.HTTPStatusCode() == http.StatusForbidden || answer.HTTPStatusCode() == http.StatusUnauthorized),
+		strings.Contains(text, "credentials"):
+		return credentials
+	case strings.Contains(text, "egion"):
 		return " (set region=… in the locker's URL or AWS_REGION)"
 	}
 	return ""

@@ -43,7 +43,8 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 				out.WriteByte('\n')
 			}
 			entry, asset = c.Entry, "\x00"
-			out.WriteString(fit(orDash(Plain(c.Entry, maxShown)), tableColumns) + "\n")
+			// Never the bare name: an entry may be called DEPLOYMENT_READY=true.
+			out.WriteString("entry " + fit(orDash(Plain(c.Entry, maxShown)), tableColumns-6) + "\n")
 		}
 		if c.Asset != asset && c.Asset != "" {
 			asset = c.Asset

@@ -17,7 +17,8 @@ import (
 // as \u202e, and cut to at most limit bytes with an ellipsis.
 func Plain(s string, limit int) string {
 	var out strings.Builder
-	for i, r := range s {
+	cut := 0 // where an ellipsis still fits
+	for _, r := range s {
 		var piece string
 		switch {
 		case r == utf8.RuneError:
@@ -33,11 +34,13 @@ func Plain(s string, limit int) string {
 		default:
 			piece = string(r)
 		}
-		if out.Len()+len(piece) > limit-len("…") && i+utf8.RuneLen(r) < len(s) {
-			out.WriteString("…")
-			break
+		if out.Len()+len(piece) > limit {
+			return out.String()[:cut] + "…"
 		}
 		out.WriteString(piece)
+		if out.Len() <= limit-len("…") {
+			cut = out.Len()
+		}
 	}
 	return out.String()
 }
