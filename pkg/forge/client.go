@@ -22,9 +22,9 @@ import (
 const (
 	// MaxPages is how many pages of pull requests one listing reads.
 	MaxPages = 100
-	// PageSize is how many pull requests are asked for at a time: few, since a
-	// body may be a megabyte.
-	PageSize = 20
+	// DefaultPageSize is how many pull requests are asked for at a time: few,
+	// since a body may be a megabyte.
+	DefaultPageSize = 20
 	// MaxResponse is the greatest answer that is read, in bytes.
 	MaxResponse = 32 << 20
 )
@@ -47,6 +47,9 @@ type Options struct {
 	Token string
 	// CA is a PEM bundle trusted besides the system's.
 	CA []byte
+	// PageSize is how many pull requests are asked for at a time; 0 for
+	// DefaultPageSize.
+	PageSize int
 	// Transport sends the requests; nil for one of its own. With one, CA is not
 	// used.
 	Transport http.RoundTripper
@@ -61,8 +64,9 @@ type Client struct {
 	// Repo is the repository's full name, such as owner/repository.
 	Repo string
 
-	scm     *scm.Client
-	dialect dialect
+	scm      *scm.Client
+	dialect  dialect
+	pageSize int
 }
 
 var _ Forge = (*Client)(nil)
@@ -105,11 +109,15 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.PageSize <= 0 {
+		o.PageSize = DefaultPageSize
+	}
 	return &Client{
-		Kind:    o.Kind,
-		Repo:    repo,
-		dialect: dialects[o.Kind],
-		scm:     &scm.Client{BaseURL: base, Client: client},
+		Kind:     o.Kind,
+		Repo:     repo,
+		scm:      &scm.Client{BaseURL: base, Client: client},
+		dialect:  dialects[o.Kind],
+		pageSize: o.PageSize,
 	}, nil
 }
 
@@ -136,7 +144,7 @@ func (c *Client) MergedPullRequests(ctx context.Context, branch string) iter.Seq
 	return func(yield func(PullRequest, error) bool) {
 		what := fmt.Sprintf("listing pull requests merged into branch %q of %s", clip(branch), c.Repo)
 		for page := 1; page <= MaxPages; page++ {
-			body, next, err := c.get(ctx, c.dialect.listPath(c.Repo, branch, page, PageSize))
+			body, next, err := c.get(ctx, c.dialect.listPath(c.Repo, branch, page, c.pageSize))
 			if err != nil {
 				yield(PullRequest{}, fmt.Errorf("%s: %w", what, err))
 				return
@@ -160,7 +168,7 @@ func (c *Client) MergedPullRequests(ctx context.Context, branch string) iter.Seq
 				return
 			}
 		}
-		yield(PullRequest{}, fmt.Errorf("%s: gave up after %d pages of %d", what, MaxPages, PageSize))
+		yield(PullRequest{}, fmt.Errorf("%s: gave up after %d pages of %d", what, MaxPages, c.pageSize))
 	}
 }
 

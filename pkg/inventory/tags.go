@@ -144,10 +144,30 @@ func (r *Repository) pushTags(ctx context.Context, updates []TagUpdate) (err err
 	if err == nil && report != nil {
 		err = report.Error()
 	}
-	if err != nil {
-		return fmt.Errorf("%w (a tag that moved in this moment is refused as well: run again)", r.remote.explain(err))
+	if err == nil {
+		return nil
 	}
-	return nil
+	// Servers refuse a tag that moved in this very moment in words of their own.
+	if moved := r.moved(ctx, updates); moved != nil {
+		return moved
+	}
+	return r.remote.explain(err)
+}
+
+// moved looks again where the tags are; nil if they are where they should be, or
+// cannot be read.
+func (r *Repository) moved(ctx context.Context, updates []TagUpdate) error {
+	session, err := r.remote.transport.NewReceivePackSession(r.remote.endpoint, r.remote.auth)
+	if err != nil {
+		return nil
+	}
+	defer session.Close()
+	refs, err := r.remote.advertised(ctx, session)
+	if err != nil {
+		return nil
+	}
+	_, err = commands(refs, r, updates)
+	return err
 }
 
 func checkUpdate(u TagUpdate) error {

@@ -72,7 +72,7 @@ func TestDescribeIsBounded(t *testing.T) {
 	for _, text := range []string{strings.Repeat("\x1b", 1<<20), strings.Repeat("`", 1<<20), strings.Repeat("a\n", 1<<19), strings.Repeat("é", 1<<19)} {
 		d.Text = text
 		d.Entries, d.PullRequests, d.Results = nil, nil, nil
-		for i := range 5000 {
+		for i := range 1000 {
 			name := fmt.Sprint("app-", i, text[:100])
 			e := EntryChange{Subject: v1alpha1.Subject{Name: name, Action: "deploy"}}
 			for range 20 {
