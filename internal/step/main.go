@@ -1,0 +1,50 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package step
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/countersign-dev/countersign/pkg/cli/terminal"
+)
+
+// Main runs a step's command and ends the process with the step's exit code.
+// SIGTERM and SIGINT end the command's context.
+func Main(cmd *cobra.Command) {
+	os.Exit(run(cmd))
+}
+
+func run(cmd *cobra.Command) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.CompletionOptions.DisableDefaultCmd = true
+	// What pflag complains about is what was asked for, not something broken.
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return Invalid(err.Error()) })
+	err := cmd.ExecuteContext(ctx)
+	if err == nil {
+		return ExitOK
+	}
+	fmt.Fprintln(os.Stderr)
+	for _, line := range terminal.Lines("error: " + err.Error()) {
+		fmt.Fprintln(os.Stderr, line)
+	}
+	return ExitCode(err)
+}
+
+// Deadline ends a context a margin before the step's own time is over, so that
+// there is time left to say why. Zero means no deadline.
+func Deadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, d)
+}
