@@ -296,7 +296,7 @@ func TestNothingIsDecided(t *testing.T) {
 	}{
 		"by somebody without the verb approve": {
 			args: []string{"approve", id, "--yes"}, prepare: func(w *world) { w.denied = []string{"approve"} },
-			code: ExitRefused, err: `barbara may not approve change requests in namespace team-a, for want of the verb "approve" on changerequests.countersign.dev: ask who administers the namespace for a role with it`,
+			code: ExitRefused, err: `barbara may not approve change requests in namespace team-a, for want of the verb "approve" on changerequests.countersign.dev: ask who administers the namespace to bind ClusterRole countersign-approver there`,
 		},
 		"by somebody who may nothing": {
 			args: []string{"reject", id, "-m", "x", "--yes"}, prepare: func(w *world) { w.denied = []string{"approve", "create"} },

@@ -218,7 +218,7 @@ func (s *Server) authorise(ctx context.Context, id string, v verdict, user strin
 	if len(missing) == 0 {
 		return nil
 	}
-	return refusedf("%s may not %s change requests in namespace %s, for want of %s: ask who administers the namespace for a role with it",
+	return refusedf("%s may not %s change requests in namespace %s, for want of %s: ask who administers the namespace to bind ClusterRole countersign-approver there",
 		user, v.verb, s.Namespace, strings.Join(missing, " and "))
 }
 
