@@ -20,9 +20,15 @@ import (
 	"github.com/countersign-dev/countersign/pkg/reconciler/customtask"
 )
 
+// Reconciler answers ApproveChange.
+type Reconciler struct {
+	customtask.Reconciler
+}
+
 // NewController is the controller of ApproveChange.
 func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
-	return customtask.NewController(ctx, kind{})
+	r := &Reconciler{}
+	return customtask.NewController(ctx, kind{}, &r.Reconciler, r)
 }
 
 type kind struct{}

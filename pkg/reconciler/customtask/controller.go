@@ -25,7 +25,11 @@ import (
 
 // NewController makes the controller of one kind. It is woken by the CustomRuns of
 // the kind, and by change requests for the CustomRuns that name them.
-func NewController(ctx context.Context, kind Kind) *controller.Impl {
+//
+// It fills in r, which is part of own: a reconciler of the kind's own type. The
+// type's name becomes that of the queue and of the Lease, so two kinds that shared
+// a type would have one leader between them, and one of them would do nothing.
+func NewController(ctx context.Context, kind Kind, r *Reconciler, own customrunreconciler.Interface) *controller.Impl {
 	logger := logging.FromContext(ctx)
 	customRuns := customruninformer.Get(ctx).Informer()
 	if err := AddIndex(customRuns); err != nil {
@@ -33,7 +37,7 @@ func NewController(ctx context.Context, kind Kind) *controller.Impl {
 	}
 	changes := changeinformer.Get(ctx)
 
-	r := &Reconciler{
+	*r = Reconciler{
 		Kind:         kind,
 		Clock:        clock.RealClock{},
 		Tekton:       pipelineclient.Get(ctx),
@@ -43,7 +47,7 @@ func NewController(ctx context.Context, kind Kind) *controller.Impl {
 		PipelineRuns: pipelineruninformer.Get(ctx).Lister(),
 	}
 	ours := tektoncontroller.FilterCustomRunRef(v1alpha1.SchemeGroupVersion.String(), kind.Name())
-	impl := customrunreconciler.NewImpl(ctx, r, func(impl *controller.Impl) controller.Options {
+	impl := customrunreconciler.NewImpl(ctx, own, func(impl *controller.Impl) controller.Options {
 		return controller.Options{
 			AgentName:         "countersign",
 			SkipStatusUpdates: true, // written here, with the version that was read

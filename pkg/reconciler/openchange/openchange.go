@@ -22,9 +22,15 @@ import (
 	"github.com/countersign-dev/countersign/pkg/reconciler/customtask"
 )
 
+// Reconciler answers OpenChange.
+type Reconciler struct {
+	customtask.Reconciler
+}
+
 // NewController is the controller of OpenChange.
 func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
-	return customtask.NewController(ctx, kind{})
+	r := &Reconciler{}
+	return customtask.NewController(ctx, kind{}, &r.Reconciler, r)
 }
 
 type kind struct{}
