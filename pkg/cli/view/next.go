@@ -53,7 +53,7 @@ func opening(change *v1alpha1.ChangeRequest) []Step {
 	switch {
 	case submitted == nil && change.Status.State == "":
 		return []Step{{Text: "The controller has not seen the change yet. If this lasts, see whether it runs:",
-			Command: "kubectl get pods -n countersign"}}
+			Command: "kubectl get pods -A -l app.kubernetes.io/part-of=countersign"}}
 	case submitted != nil && submitted.Status == metav1.ConditionFalse:
 		return []Step{{Text: fmt.Sprintf("The record is not in place: %s: %s. The controller keeps trying.",
 			submitted.Reason, submitted.Message)}}
