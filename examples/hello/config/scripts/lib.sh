@@ -5,7 +5,7 @@
 
 # names prints the names in a JSON array of strings, one a line.
 names() {
-	tr -d '[]\n' <"$1" | tr ',' '\n' | sed -e 's/^[[:space:]]*"//' -e 's/"[[:space:]]*$//' -e '/^[[:space:]]*$/d'
+	{ tr -d '[]\n' <"$1" | tr ',' '\n' && echo; } | sed -e 's/^[[:space:]]*"//' -e 's/"[[:space:]]*$//' -e '/^[[:space:]]*$/d'
 }
 
 # field prints a string field of an inventory entry.
