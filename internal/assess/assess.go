@@ -55,6 +55,7 @@ func outcomeOf(cr *v1alpha1.ChangeRequest) *Outcome {
 // Run assesses. Its error says everything that is wrong; nothing was created
 // then.
 func Run(ctx context.Context, p *Params, c *Clients) (*Outcome, error) {
+	c.Progress.Say("Promotion from %s to %s", p.SourceEnvironment, TargetName(p.Target()))
 	if id, supplied := p.Supplied(); supplied {
 		cr, err := reuse(ctx, p, id, c)
 		if err != nil {

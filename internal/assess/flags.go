@@ -25,6 +25,7 @@ type Secrets struct {
 func (p *Params) InventoryFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.InventoryURL, "inventory-url", "", "git URL of the inventory: https://…, or file:///… for a local repository")
 	flags.StringVar(&p.TargetEnvironment, "target-environment", "prod", "environment to deploy to, which is also the inventory's branch")
+	flags.StringVar(&p.SourceEnvironment, "source-environment", "master", "environment that entries are promoted from; told in the log")
 	flags.StringVar(&p.Region, "region", "", "region of the environment; empty if it has only one")
 	flags.StringVar(&p.ForceRedeploy, "force-redeploy", "false", "deploy all entries, changed or not")
 }

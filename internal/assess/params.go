@@ -36,6 +36,7 @@ const RunStage = "run-stage"
 type Params struct {
 	InventoryURL       string
 	TargetEnvironment  string
+	SourceEnvironment  string
 	Region             string
 	EnvironmentPurpose string
 	EnvironmentDetail  string
