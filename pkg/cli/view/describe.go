@@ -241,7 +241,9 @@ func (p *page) fields(change *v1alpha1.ChangeRequest) {
 	p.field("  ", "Assignee", orNone(fields.Assignee))
 	p.field("  ", "Impact", fmt.Sprintf("on customers %s, on the deployment %s",
 		orNone(string(fields.CustomerImpact)), orNone(string(fields.DeploymentImpact))))
-	p.text("  ", "", fields.Impact, 20)
+	if fields.Impact != "" {
+		p.text("  ", "", fields.Impact, 20)
+	}
 	p.text("  ", "Purpose", fields.Purpose, 20)
 	p.text("  ", "Backout plan", fields.BackoutPlan, 20)
 	p.text("  ", "Description", fields.Description, 40)

@@ -61,10 +61,14 @@ func opening(change *v1alpha1.ChangeRequest) []Step {
 	return []Step{{Text: "The controller is putting the record in place; nothing is to be done."}}
 }
 
-func decide(change *v1alpha1.ChangeRequest) []Step {
+func decide(record *v1alpha1.ChangeRequest) []Step {
+	approve := "Approve it:"
+	if missing := record.Status.Approval.Required - approvals(record.Status.Approval.Decisions); missing > 1 {
+		approve = fmt.Sprintf("Approve it (%d people must):", missing)
+	}
 	return []Step{
-		{Text: "Approve it:", Command: command("approve", change, "-m 'why'")},
-		{Text: "Or reject it:", Command: command("reject", change, "-m 'why'")},
+		{Text: approve, Command: command("approve", record, "-m 'why'")},
+		{Text: "Or reject it:", Command: command("reject", record, "-m 'why'")},
 	}
 }
 
