@@ -6,6 +6,7 @@ package inventory
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -148,17 +149,19 @@ func TestAServerThatSendsTooMuchIsLeft(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		_, _ = w.Write([]byte("001e# service=git-upload-pack\n0000"))
-		line := "003f" + strings.Repeat("1", 40) + " refs/heads/abcdefg"
-		for {
-			if _, err := w.Write([]byte(line[:62] + "\n")); err != nil {
+		head := strings.Repeat("1", 40) + " HEAD\x00agent=x\n"
+		_, _ = fmt.Fprintf(w, "%04x%s", len(head)+4, head)
+		for i := 0; ; i++ {
+			ref := fmt.Sprintf("%s refs/heads/b%d\n", strings.Repeat("1", 40), i)
+			if _, err := fmt.Fprintf(w, "%04x%s", len(ref)+4, ref); err != nil {
 				return
 			}
 		}
 	}))
 	defer s.Close()
 	_, err := Clone(context.Background(), Options{URL: s.URL + "/o/r.git", Branch: "prod", MaxBytes: 1 << 16})
-	if err == nil {
-		t.Fatal("no error")
+	if !errors.Is(err, ErrTooLarge) {
+		t.Fatalf("want ErrTooLarge, got %v", err)
 	}
 }
 

@@ -94,6 +94,9 @@ func TestFind(t *testing.T) {
 		"several since the last conclusion": {
 			[]forge.PullRequest{pr(4, 4, 4), pr(3, 3, 3), pr(2, 2, 2), pr(1, 1, 1)}, line{"m4", "m3", "m2", "m1"}, line{"m2", "m1"},
 			outcome{4, 0, 4, []int{4, 3}}},
+		"a comment on a concluded one hides nothing": {
+			[]forge.PullRequest{pr(1, 1, 9), pr(4, 4, 4), pr(3, 3, 3), pr(2, 2, 2)}, line{"m4", "m3", "m2", "m1"}, line{"m2", "m1"},
+			outcome{4, 0, 4, []int{4, 3}}},
 		"nothing new": {
 			[]forge.PullRequest{pr(4, 4, 4), pr(3, 3, 3), pr(2, 2, 2)}, line{"m4", "m3"}, line{"m4", "m3"},
 			outcome{4, 0, 2, nil}},

@@ -6,9 +6,6 @@ package promotion
 import (
 	"fmt"
 	"strings"
-
-	"golang.org/x/text/cases"
-	"golang.org/x/text/language"
 )
 
 // DefaultBackoutPlan is what the template proposes; it counts as an answer.
@@ -70,12 +67,11 @@ func Fill(values map[Tag]string) string {
 
 // alternatives writes the values of an enum as the template lists them.
 func alternatives[T ~string](values []T) string {
-	title := cases.Title(language.English)
 	names := make([]string, len(values))
 	for i, value := range values {
 		words := strings.Split(string(value), "_")
 		for j, word := range words {
-			words[j] = title.String(word)
+			words[j] = strings.ToUpper(word[:1]) + word[1:]
 		}
 		names[i] = strings.Join(words, "_")
 	}
