@@ -30,8 +30,11 @@ type History struct {
 }
 
 // Rank is the place of a commit in the history, 0 for the commit that it begins
-// with. False if it is not an ancestor.
+// with. False if it is not an ancestor; the nil History has no commits.
 func (h *History) Rank(commit string) (int, bool) {
+	if h == nil {
+		return 0, false
+	}
 	hash, err := parseCommit(commit)
 	if err != nil {
 		return 0, false

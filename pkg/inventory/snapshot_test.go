@@ -261,6 +261,9 @@ func TestChangeLogAndHistory(t *testing.T) {
 	if _, ok := h.Rank(last); ok {
 		t.Error("a descendant has a rank")
 	}
+	if _, ok := (*History)(nil).Rank(root); ok {
+		t.Error("the nil history has a commit")
+	}
 	if _, err := repo.History(ctx, strings.Repeat("0", 40)); !errors.Is(err, ErrCommitNotFound) {
 		t.Errorf("want ErrCommitNotFound, got %v", err)
 	}
