@@ -84,6 +84,14 @@ func Merge(target Target, inputs []Input) (*Merged, error) {
 		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest))
 	})
 
+	merged, err := merge(target, inputs)
+	if errors.Is(err, errEncoding) && refuseUnwritable(inputs) {
+		return merge(target, inputs)
+	}
+	return merged, err
+}
+
+func merge(target Target, inputs []Input) (*Merged, error) {
 	m := newMerger(target)
 	for _, input := range inputs {
 		bom, err := decodeInput(input)
@@ -104,6 +112,24 @@ func Merge(target Target, inputs []Input) (*Merged, error) {
 		return nil, err
 	}
 	return &Merged{JSON: data, Components: len(*bom.Components), Unreadable: m.unreadable}, nil
+}
+
+// refuseUnwritable finds inputs that can be read but, for what the format
+// forbids in them, not written again, and marks them as unreadable. It reports
+// whether there were any.
+func refuseUnwritable(inputs []Input) bool {
+	found := false
+	for i := range inputs {
+		bom, err := decodeInput(inputs[i])
+		if err != nil {
+			continue
+		}
+		if _, err := encodeOnce(bom, false); err != nil {
+			inputs[i].Problem = err.Error()
+			found = true
+		}
+	}
+	return found
 }
 
 func decodeInput(input Input) (*cdx.BOM, error) {
@@ -342,7 +368,8 @@ func appendNew[T any](m *merger, kind string, to, from *[]T, ref func(*T) *strin
 		*ref(&element) = ""
 		content, err := json.Marshal(element)
 		*ref(&element) = name
-		if key := kind + string(content); err == nil && !m.seen[key] {
+		// What cannot be encoded is taken along, for the encoder to report.
+		if key := kind + string(content); err != nil || !m.seen[key] {
 			m.seen[key] = true
 			if to == nil {
 				to = &[]T{}

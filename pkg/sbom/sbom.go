@@ -19,6 +19,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -217,10 +218,12 @@ func encode(bom *cdx.BOM, pretty bool) ([]byte, error) {
 func encodeOnce(bom *cdx.BOM, pretty bool) ([]byte, error) {
 	var out bytes.Buffer
 	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(pretty).EncodeVersion(bom, specVersion); err != nil {
-		return nil, fmt.Errorf("encoding bill of materials: %w", err)
+		return nil, fmt.Errorf("%w: %w", errEncoding, err)
 	}
 	return restoreCryptographicAssets(bom, out.Bytes(), pretty)
 }
+
+var errEncoding = errors.New("encoding bill of materials")
 
 // restoreCryptographicAssets puts back the type of cryptographic assets, which
 // version 0.12 of the library makes applications of when it converts a
@@ -237,7 +240,7 @@ func restoreCryptographicAssets(bom *cdx.BOM, encoded []byte, pretty bool) ([]by
 	}
 	var converted cdx.BOM
 	if err := json.Unmarshal(encoded, &converted); err != nil {
-		return nil, fmt.Errorf("encoding bill of materials: %w", err)
+		return nil, fmt.Errorf("%w: %w", errEncoding, err)
 	}
 	for i := range deref(converted.Components) {
 		if c := &(*converted.Components)[i]; assets[c.BOMRef] {
@@ -246,7 +249,7 @@ func restoreCryptographicAssets(bom *cdx.BOM, encoded []byte, pretty bool) ([]by
 	}
 	var out bytes.Buffer
 	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(pretty).Encode(&converted); err != nil {
-		return nil, fmt.Errorf("encoding bill of materials: %w", err)
+		return nil, fmt.Errorf("%w: %w", errEncoding, err)
 	}
 	return out.Bytes(), nil
 }
