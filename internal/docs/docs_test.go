@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -325,6 +326,45 @@ func TestStageFileExampleIsRead(t *testing.T) {
 		}
 	}
 	t.Error("docs/reference/stage-file.md has no example")
+}
+
+// TestPipelinePagesNameEveryParameter compares the pages of Tasks and Pipelines
+// with what is installed.
+func TestPipelinePagesNameEveryParameter(t *testing.T) {
+	for page, file := range map[string]string{
+		"task-assess.md":       "tasks/assess/0.1/assess.yaml",
+		"task-run-stage.md":    "tasks/run-stage/0.1/run-stage.yaml",
+		"task-close-change.md": "tasks/close-change/0.1/close-change.yaml",
+		"pipeline-cd.md":       "pipelines/cd/0.1/cd.yaml",
+	} {
+		var object struct {
+			Spec struct {
+				Params []struct {
+					Name    string
+					Default *string
+				}
+				Results, Workspaces, Tasks, Finally []struct{ Name string }
+			}
+		}
+		if err := yaml.Unmarshal([]byte(read(t, file)), &object); err != nil {
+			t.Fatal(err)
+		}
+		text := read(t, "docs/reference", page)
+		for _, named := range slices.Concat(object.Spec.Results, object.Spec.Workspaces, object.Spec.Tasks, object.Spec.Finally) {
+			if !strings.Contains(text, "`"+named.Name+"`") {
+				t.Errorf("docs/reference/%s does not name %s of %s", page, named.Name, file)
+			}
+		}
+		for _, param := range object.Spec.Params {
+			if !strings.Contains(text, "`"+param.Name+"`") {
+				t.Errorf("docs/reference/%s does not name parameter %s of %s", page, param.Name, file)
+			}
+			row := "| `" + param.Name + "` | `"
+			if param.Default != nil && *param.Default != "" && strings.Contains(text, row) && !strings.Contains(text, row+*param.Default+"`") {
+				t.Errorf("docs/reference/%s says another default of %s than %s: %q", page, param.Name, file, *param.Default)
+			}
+		}
+	}
 }
 
 // features are the ids that the feature table of the README must have.

@@ -92,7 +92,7 @@ Whatever is still open for production:
 	flags := cmd.Flags()
 	flags.BoolVarP(&all, "all-namespaces", "A", false, "list change requests of all namespaces")
 	flags.StringSliceVar(&filter.States, "state", nil, "only these states: "+strings.Join(view.States(), ", "))
-	flags.StringVar(&filter.Target, "target", "", "only this target: ENVIRONMENT or ENVIRONMENT/REGION")
+	flags.StringVar(&filter.Target, "target", "", "only this target: ENVIRONMENT or REGION/ENVIRONMENT")
 	flags.IntVar(&limit, "limit", 0, "at most so many change requests (default: all)")
 	flags.BoolVar(&options.NoHeaders, "no-headers", false, "do not print column headers")
 	_ = cmd.RegisterFlagCompletionFunc("state", cobra.FixedCompletions(view.States(), cobra.ShellCompDirectiveNoFileComp))

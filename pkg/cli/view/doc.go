@@ -161,12 +161,12 @@ func Shell(text string) string {
 	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
-// target writes a target as people name it.
+// target writes a target as people name it: prod, or eu-de/prod.
 func target(t v1alpha1.Target) string {
 	if t.Region == "" {
 		return terminal.Line(t.Environment)
 	}
-	return terminal.Line(t.Environment + "/" + t.Region)
+	return terminal.Line(t.Region + "/" + t.Environment)
 }
 
 // command writes a command of this plugin for one change.

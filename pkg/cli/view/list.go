@@ -19,7 +19,7 @@ type Filter struct {
 	// States are change states, case aside; "open" stands for all but Closed
 	// and Canceled.
 	States []string
-	// Target is an environment, or environment/region.
+	// Target is an environment, or region/environment.
 	Target string
 }
 
@@ -60,8 +60,11 @@ func (f Filter) state(state v1alpha1.ChangeState) bool {
 }
 
 func (f Filter) target(t v1alpha1.Target) bool {
-	environment, region, hasRegion := strings.Cut(f.Target, "/")
-	return f.Target == "" || environment == t.Environment && (!hasRegion || region == t.Region)
+	region, environment, hasRegion := strings.Cut(f.Target, "/")
+	if !hasRegion {
+		return f.Target == "" || f.Target == t.Environment
+	}
+	return environment == t.Environment && region == t.Region
 }
 
 // state of a change, which has none before the controller first saw it.

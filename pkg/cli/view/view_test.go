@@ -102,8 +102,8 @@ func TestFilter(t *testing.T) {
 		"open is neither closed nor canceled": {Filter{States: []string{"open"}}, []string{"newest", "middle"}},
 		"no state yet is New":                 {Filter{States: []string{"new"}}, []string{"newest"}},
 		"an environment in all regions":       {Filter{Target: "prod"}, []string{"newest", "gone", "old"}},
-		"an environment in one region":        {Filter{Target: "prod/eu-de"}, []string{"old"}},
-		"an environment without region":       {Filter{Target: "prod/"}, []string{"newest"}},
+		"an environment in one region":        {Filter{Target: "eu-de/prod"}, []string{"old"}},
+		"an environment without region":       {Filter{Target: "/prod"}, []string{"newest"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
