@@ -70,16 +70,9 @@ func (p *page) field(indent, label string, lines ...string) {
 
 // text writes foreign text behind a label, wrapped, at most limit lines of it.
 func (p *page) text(indent, label, text string, limit int) {
-	const columns = 88
 	var lines []string
 	for _, line := range terminal.Lines(text) {
-		if terminal.Width(line) <= columns {
-			lines = append(lines, line)
-			continue
-		}
-		for _, part := range terminal.Wrap(line, columns) {
-			lines = append(lines, breakWord(part, columns)...)
-		}
+		lines = append(lines, wrap(line)...)
 		if len(lines) > 100*limit {
 			break
 		}
@@ -94,7 +87,35 @@ func (p *page) text(indent, label, text string, limit int) {
 	p.field(indent, label, lines...)
 }
 
-// breakWord cuts a word that is wider than a line.
+const (
+	// textColumns is how wide text of several lines is drawn.
+	textColumns = 88
+	// wordColumns is where a word is cut in two. It leaves whole what people
+	// copy, such as references and commits.
+	wordColumns = 300
+)
+
+// wrap breaks a line at spaces; what follows stands below its beginning, behind
+// the bullet of a list.
+func wrap(line string) []string {
+	if terminal.Width(line) <= textColumns {
+		return []string{line}
+	}
+	rest := strings.TrimLeft(line, " ")
+	indent := line[:min(len(line)-len(rest), 16)]
+	var lines []string
+	for _, part := range terminal.Wrap(rest, textColumns-len(indent)) {
+		for _, piece := range breakWord(part, wordColumns) {
+			lines = append(lines, indent+piece)
+		}
+		if len(lines) == 1 && strings.HasPrefix(rest, "- ") {
+			indent += "  "
+		}
+	}
+	return lines
+}
+
+// breakWord cuts a word that is wider than so many columns.
 func breakWord(word string, columns int) []string {
 	var parts []string
 	runes := []rune(word)

@@ -249,6 +249,20 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 	}
 }
 
+func TestWrapKeepsListsAndReferences(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("a", 90)
+	got := wrap("  - deploy hello " + digest + " with " + strings.Repeat("many words ", 7) + "behind it")
+	want := []string{
+		"  - deploy hello",
+		"    " + digest,
+		"    with many words many words many words many words many words many words many words",
+		"    behind it",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 func TestLongTextIsCut(t *testing.T) {
 	change := clitest.Change(func(change *v1alpha1.ChangeRequest) {
 		change.Spec.Fields.Description = strings.Repeat(strings.Repeat("x", 999)+" ", 1000)
