@@ -161,7 +161,7 @@ func TestRead(t *testing.T) {
 		},
 		"an asset record with another id": {
 			spoil: func(t *testing.T, _ *evidence.Locker, b *blob.Bucket) {
-				put(t, b, assetKey(imageDigest), `{"id":"`+other+`","uri":"docker://x@sha256:`+other+`"}`)
+				put(t, b, assetKey(imageDigest), `{"id":"`+other+`","uri":"`+imageURI+`"}`)
 			},
 			want: []string{good[0] + " WrongID", good[1], good[2]},
 		},

@@ -25,7 +25,7 @@ func Plain(s string, limit int) string {
 			piece = `\ufffd`
 		case r == '\n' || r == '\r' || r == '\t' || unicode.Is(unicode.Zs, r):
 			piece = " "
-		case !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r):
+		case !unicode.IsGraphic(r): // controls, and the invisible ones of category Cf
 			if r > 0xffff {
 				piece = fmt.Sprintf(`\U%08x`, r)
 			} else {
