@@ -61,7 +61,7 @@ func Run(ctx context.Context, p *Params, c *Clients) (*Outcome, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.Progress.Say("Change request %s is taken up: nothing has changed since it was opened.\n\nDEPLOYMENT_READY=%t", cr.Name, cr.Spec.Readiness.Ready)
+		c.Progress.Say("Change request %s is taken up: nothing has changed since it was opened.\nDEPLOYMENT_READY=%t", cr.Name, cr.Spec.Readiness.Ready)
 		return outcomeOf(cr), nil
 	}
 
@@ -75,7 +75,7 @@ func Run(ctx context.Context, p *Params, c *Clients) (*Outcome, error) {
 		}
 	}
 	if cr == nil {
-		c.Progress.Say("\nNothing has changed since the last deployment to %s: there is nothing to deploy, and no change request is opened.\nParameter force-redeploy deploys all entries again.", TargetName(p.Target()))
+		c.Progress.Say("Nothing has changed since the last deployment to %s: there is nothing to deploy, and no change request is opened.\nParameter force-redeploy deploys all entries again.", TargetName(p.Target()))
 		return &Outcome{DeploymentReady: true, Images: map[string]string{}}, nil
 	}
 	return outcomeOf(cr), nil
@@ -88,7 +88,7 @@ func resume(ctx context.Context, p *Params, c *Clients) (*v1alpha1.ChangeRequest
 	}
 	cr, err := own(ctx, p, c)
 	if cr != nil {
-		c.Progress.Say("Change request %s was created by this run before.\n\nDEPLOYMENT_READY=%t", cr.Name, cr.Spec.Readiness.Ready)
+		c.Progress.Say("Change request %s was created by this run before.\nDEPLOYMENT_READY=%t", cr.Name, cr.Spec.Readiness.Ready)
 	}
 	return cr, err
 }

@@ -45,7 +45,8 @@ func tell(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, run *tekto
 	if err != nil {
 		return fmt.Errorf("read change request %s: %w", cr.Name, err)
 	}
-	c.Progress.Say("\n%s", Account(now, run, conclusion))
+	c.Progress.Say("")
+	c.Progress.Say("%s", Account(now, run, conclusion))
 	return nil
 }
 

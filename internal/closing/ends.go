@@ -10,17 +10,12 @@ import (
 	"time"
 
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/pkg/apis"
 
 	"github.com/countersign-dev/countersign/internal/step/cluster"
 	"github.com/countersign-dev/countersign/pkg/change"
-)
-
-// Labels that Tekton gives to the TaskRuns of a PipelineRun.
-const (
-	labelPipelineRun  = "tekton.dev/pipelineRun"
-	labelPipelineTask = "tekton.dev/pipelineTask"
 )
 
 // pollInterval is how often the cluster is asked while waiting: rarely enough to
@@ -39,13 +34,18 @@ func rollbackSettled(ctx context.Context, c *cluster.Clients, run *tektonv1.Pipe
 	if slices.ContainsFunc(run.Status.SkippedTasks, func(t tektonv1.SkippedTask) bool { return t.Name == change.TaskRollback }) {
 		return change.TaskNone, nil
 	}
-	list, err := c.Tekton.TektonV1().TaskRuns(run.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labelPipelineRun + "=" + run.Name + "," + labelPipelineTask + "=" + change.TaskRollback,
-	})
-	if err != nil {
-		return change.TaskUnfinished, fmt.Errorf("read the rollback of PipelineRun %s: %w", run.Name, err)
-	}
-	for _, task := range list.Items {
+	// Its name is in the run's own record: a ServiceAccount of runs may not list.
+	for _, child := range run.Status.ChildReferences {
+		if child.PipelineTaskName != change.TaskRollback {
+			continue
+		}
+		task, err := c.Tekton.TektonV1().TaskRuns(run.Namespace).Get(ctx, child.Name, metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			return change.TaskNone, nil
+		}
+		if err != nil {
+			return change.TaskUnfinished, fmt.Errorf("read the rollback of PipelineRun %s: %w", run.Name, err)
+		}
 		switch condition := task.Status.GetCondition(apis.ConditionSucceeded); {
 		case condition.IsTrue():
 			return change.TaskSucceeded, nil
