@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
 // UnderPrefix tells whether a reference, repository@sha256:…, lies in or below
@@ -15,7 +15,7 @@ import (
 // registry.example/a holds registry.example/a and registry.example/a/b, but not
 // registry.example/ab. No prefix holds anything if there is none.
 func UnderPrefix(reference string, prefixes []string) bool {
-	digest, err := name.NewDigest(reference, name.StrictValidation)
+	digest, err := v1alpha1.ParseReference(reference)
 	if err != nil {
 		return false
 	}

@@ -109,7 +109,7 @@ func (c *Checker) Check(ctx context.Context, bundle string, attachments []v1alph
 	group.SetLimit(checkParallel)
 	look := func(what, reference string, find func(name.Digest) error) {
 		group.Go(func() error {
-			digest, err := name.NewDigest(reference, name.StrictValidation)
+			digest, err := v1alpha1.ParseReference(reference)
 			if err == nil {
 				err = find(digest)
 			}

@@ -74,7 +74,7 @@ func checkRepositoryPrefix(prefix string) *apis.FieldError {
 	if !hasPath {
 		return nil
 	}
-	if repository, err := name.NewRepository(prefix, name.StrictValidation); err != nil || repository.RepositoryStr() != path {
+	if !repositoryPattern.MatchString(path) {
 		return apis.ErrInvalidValue(clip(prefix), apis.CurrentField, form)
 	}
 	return nil

@@ -199,9 +199,24 @@ func checkLineOf(value, field string, limit int) *apis.FieldError {
 	return nil
 }
 
-// checkReference checks repository@sha256:… and returns its digest. The registry
-// must be spelled out, because a reference without one would silently mean a
-// public registry.
+// repositoryPattern is the distribution specification's rule for the path of a
+// repository. Its elements have a letter or digit at both ends, so that none of
+// them is "." or ".." and leads out of a prefix.
+var repositoryPattern = regexp.MustCompile(`^[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*$`)
+
+// ParseReference reads the reference of a bundle or an attachment:
+// registry/repository@sha256:… and nothing else. The registry must be spelled out,
+// because a reference without one would silently mean a public registry.
+func ParseReference(reference string) (name.Digest, error) {
+	digest, err := name.NewDigest(reference, name.StrictValidation)
+	if err != nil || !repositoryPattern.MatchString(digest.RepositoryStr()) || !digestPattern.MatchString(digest.DigestStr()) ||
+		digest.Context().Name()+"@"+digest.DigestStr() != reference {
+		return name.Digest{}, fmt.Errorf("%q is no reference: want registry/repository@sha256:…, with the registry spelled out and without a tag", clip(reference))
+	}
+	return digest, nil
+}
+
+// checkReference checks a reference and returns its digest.
 func checkReference(value, field string) (string, *apis.FieldError) {
 	if value == "" {
 		return "", apis.ErrMissingField(field)
@@ -209,15 +224,9 @@ func checkReference(value, field string) (string, *apis.FieldError) {
 	if err := checkLineOf(value, field, maxURLBytes); err != nil {
 		return "", err
 	}
-	digest, err := name.NewDigest(value, name.StrictValidation)
-	if err != nil || strings.Contains(strings.SplitN(value, "@", 2)[0], "://") {
-		return "", apis.ErrInvalidValue(clip(value), field, "want registry/repository@sha256:…, with the registry spelled out")
-	}
-	if digest.Context().Name()+"@"+digest.DigestStr() != value {
-		return "", apis.ErrInvalidValue(clip(value), field, "want registry/repository@sha256:…, without a tag")
-	}
-	if err := checkDigest(digest.DigestStr(), field, true); err != nil {
-		return "", err
+	digest, err := ParseReference(value)
+	if err != nil {
+		return "", apis.ErrInvalidValue(clip(value), field, "want registry/repository@sha256:…, with the registry spelled out and without a tag")
 	}
 	return digest.DigestStr(), nil
 }
