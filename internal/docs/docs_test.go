@@ -367,6 +367,58 @@ func TestPipelinePagesNameEveryParameter(t *testing.T) {
 	}
 }
 
+// TestThreatModelNamesRealTests looks for every test, and for the tests of every
+// package, that the threat model names.
+func TestThreatModelNamesRealTests(t *testing.T) {
+	_, text, found := strings.Cut(read(t, "docs/threat-model.md"), "## Defended")
+	text, _, stop := strings.Cut(text, "## Not defended yet")
+	if !found || !stop {
+		t.Fatal("docs/threat-model.md lacks the parts Defended and Not defended yet")
+	}
+	for _, row := range strings.Split(text, "\n") {
+		cells := strings.Split(row, "|")
+		if len(cells) != 5 || strings.HasPrefix(row, "| ---") || strings.HasPrefix(row, "| attacker,") {
+			continue
+		}
+		named := inlined.FindAllString(cells[3], -1)
+		if len(named) == 0 {
+			t.Errorf("docs/threat-model.md names no test for %q", strings.TrimSpace(cells[1]))
+		}
+		folder := ""
+		for _, name := range named {
+			name = strings.Trim(name, "`")
+			if strings.Contains(name, "/") {
+				folder = name
+				if len(testFiles(t, folder)) == 0 {
+					t.Errorf("docs/threat-model.md names the tests of %s, which has none", folder)
+				}
+				continue
+			}
+			if !slices.ContainsFunc(testFiles(t, folder), func(content string) bool { return strings.Contains(content, "func "+name+"(") }) {
+				t.Errorf("docs/threat-model.md names %s of %s, which does not exist", name, folder)
+			}
+		}
+	}
+}
+
+// testFiles are the contents of a folder's tests, without those of folders in it.
+func testFiles(t *testing.T, folder string) []string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var contents []string
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		contents = append(contents, string(data))
+	}
+	return contents
+}
+
 // features are the ids that the feature table of the README must have.
 var features = strings.Fields(`A1 A2 A3 A4 A5 A6 B1 B2 B3 B4 B5 B6 B8 C1 C2 C3 C4 D1 D2 D3 D4 E1 F1 F2 F3
 	G1 H1 H2 I1 I2 I3 J1 J3 J4 J5 K1 L1 L2`)
