@@ -92,7 +92,7 @@ func testReady(t *testing.T, p *fixture.Project, promoted *fixture.Promoted) {
 				t.Errorf("tkn change describe lacks %q:\n%s", want, text)
 			}
 		}
-		if list := tkn(t, "change", "list", "--all", "--namespace", p.Namespace); !strings.Contains(list, change.Name) {
+		if list := tkn(t, "change", "list", "--namespace", p.Namespace); !strings.Contains(list, change.Name) {
 			t.Errorf("tkn change list lacks %s:\n%s", change.Name, list)
 		}
 	})
