@@ -104,7 +104,7 @@ func reject(name, user string) *v1alpha1.ChangeApproval {
 
 func TestCountDecisions(t *testing.T) {
 	otherContent := approve("a1", "ann")
-	otherContent.Spec.ContentHash = strings.Replace(testHash, "a", "b", 1)
+	otherContent.Spec.ContentHash = strings.Replace(testHash, ":a", ":b", 1)
 	unknown := approvalBy("a1", "ann", "abstain")
 
 	for name, tc := range map[string]struct {
