@@ -51,7 +51,9 @@ type Facts struct {
 	// Verdict of readiness and its Delta Summary.
 	Verdict readiness.Verdict
 	Summary []byte
-	Now     time.Time
+	// BOM is the Deployment BOM; nil to have it made.
+	BOM []byte
+	Now time.Time
 }
 
 // Draft is a change request that is not stored yet: all of its spec but what
@@ -109,9 +111,12 @@ func Decide(p *Params, f *Facts) (*Draft, error) {
 		SubjectsTotal: len(subjects),
 		Run:           p.Run,
 	}}
-	bom, err := DeploymentBOM(f.Inventory, p.Target(), now)
-	if err != nil {
-		return nil, err
+	bom := f.BOM
+	if bom == nil {
+		var err error
+		if bom, err = DeploymentBOM(f.Inventory, p.Target(), now); err != nil {
+			return nil, err
+		}
 	}
 	return d, d.fill(f, bom)
 }

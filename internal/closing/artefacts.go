@@ -14,6 +14,7 @@ import (
 	"github.com/countersign-dev/countersign/pkg/bundle"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/pkg/inventory"
+	"github.com/countersign-dev/countersign/pkg/readiness"
 	"github.com/countersign-dev/countersign/pkg/sbom"
 )
 
@@ -33,9 +34,33 @@ type Artefacts struct {
 	Attachments []v1alpha1.Attachment
 }
 
-// gatherArtefacts judges the evidence of everything that the target holds now,
-// merges its bills of materials, and pushes both.
-func gatherArtefacts(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, c *assess.Clients) (*Artefacts, error) {
+// artefactsOf makes the artefacts, or takes those that other steps made, and
+// pushes them.
+func artefactsOf(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, c *assess.Clients) (*Artefacts, error) {
+	if p.ArtefactsDir != "" {
+		return loadArtefacts(ctx, p, c)
+	}
+	locker, err := evidence.Open(ctx, p.LockerURL)
+	if err != nil {
+		return nil, err
+	}
+	defer locker.Close()
+	answer, err := judge(ctx, p, cr, locker, c)
+	if err != nil {
+		return nil, err
+	}
+	merged, err := MergeSBOMs(ctx, locker, answer.Collection, TargetOf(cr, answer.Verdict.EvaluatedAt), c.Progress)
+	if err != nil {
+		return nil, err
+	}
+	if err := answer.Show(c.Progress); err != nil {
+		return nil, err
+	}
+	return push(ctx, p, answer.Verdict, answer.Summary, merged, c)
+}
+
+// judge judges the evidence of everything that the target holds now.
+func judge(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, locker *evidence.Locker, c *assess.Clients) (*assess.Answer, error) {
 	entries, err := entriesAt(ctx, p, cr, c.Progress)
 	if err != nil {
 		return nil, err
@@ -44,30 +69,32 @@ func gatherArtefacts(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest,
 	if err != nil {
 		return nil, err
 	}
-	locker, err := evidence.Open(ctx, p.LockerURL)
-	if err != nil {
-		return nil, err
-	}
-	defer locker.Close()
-	now := c.Now().UTC().Truncate(time.Second)
-	done := c.Progress.Begin("Evidence of all %d entries", len(entries))
+	done := c.Progress.Begin("Evidence of all entries")
 	answer, err := assess.Judge(ctx, locker, assess.Question{
-		LockerURL: p.LockerURL, Entries: entries, Required: policy.Spec.RequiredChecks, Run: p.Run.Name, Now: now,
+		LockerURL: p.LockerURL, Entries: entries, Required: policy.Spec.RequiredChecks, Run: p.Run.Name, Now: c.Now().UTC().Truncate(time.Second),
 	})
 	if err != nil {
 		done("", err)
 		return nil, err
 	}
 	done(fmt.Sprintf("%d checks passed, %d block", answer.Verdict.Passed, answer.Verdict.Blocked), nil)
+	return answer, nil
+}
 
-	merged, err := MergeSBOMs(ctx, locker, answer.Collection, TargetOf(cr, now), c.Progress)
+func loadArtefacts(ctx context.Context, p *Params, c *assess.Clients) (*Artefacts, error) {
+	verdict, err := assess.LoadVerdict(p.ArtefactsDir)
 	if err != nil {
 		return nil, err
 	}
-	if err := answer.Show(c.Progress); err != nil {
+	summary, err := assess.LoadFile(p.ArtefactsDir, FileClosingSummary)
+	if err != nil {
 		return nil, err
 	}
-	return push(ctx, p, answer, merged, c)
+	merged, err := assess.LoadFile(p.ArtefactsDir, FileMergedSBOM)
+	if err != nil {
+		return nil, err
+	}
+	return push(ctx, p, verdict, summary, merged, c)
 }
 
 // entriesAt reads all entries at the change's commit. Those that cannot be read
@@ -129,10 +156,10 @@ func MergeSBOMs(ctx context.Context, locker *evidence.Locker, collection *eviden
 	return merged.JSON, nil
 }
 
-func push(ctx context.Context, p *Params, answer *assess.Answer, merged []byte, c *assess.Clients) (*Artefacts, error) {
+func push(ctx context.Context, p *Params, verdict readiness.Verdict, summary, merged []byte, c *assess.Clients) (*Artefacts, error) {
 	done := c.Progress.Begin("Closing bundle")
 	pushed, err := bundle.Push(ctx, p.BundleRepository, []bundle.Item{
-		bundle.File(FileClosingSummary, "application/json", answer.Summary),
+		bundle.File(FileClosingSummary, "application/json", summary),
 		bundle.File(FileMergedSBOM, sbom.MediaType, merged),
 	}, c.Bundle...)
 	if err != nil {
@@ -140,9 +167,9 @@ func push(ctx context.Context, p *Params, answer *assess.Answer, merged []byte, 
 		return nil, err
 	}
 	done(pushed.Reference, nil)
-	verdict := answer.Verdict.API()
+	kept := verdict.API()
 	return &Artefacts{
-		Readiness: &verdict,
+		Readiness: &kept,
 		Bundle:    pushed.Reference,
 		Attachments: assess.Attachments([]assess.Attached{
 			{Name: AttachmentClosingSummary, Path: FileClosingSummary},

@@ -45,6 +45,9 @@ type Params struct {
 	// RollbackWait bounds the wait for a rollback, RecordWait that for the
 	// controller.
 	RollbackWait, RecordWait time.Duration
+	// ArtefactsDir is a folder with artefacts that other steps made; empty to have
+	// them made from the evidence locker.
+	ArtefactsDir string
 	// GitAuth may push tags to the inventory.
 	GitAuth inventory.Auth
 }
@@ -62,7 +65,7 @@ func (p *Params) check() error {
 	if !slices.Contains([]string{StatusSucceeded, StatusFailed, StatusNone}, p.DeployStatus) {
 		problems = append(problems, fmt.Sprintf("parameter deploy-status is %.40q, want Succeeded, Failed or None, as $(tasks.deploy.status) has it", p.DeployStatus))
 	}
-	if p.deployRan() && p.LockerURL == "" {
+	if p.deployRan() && p.ArtefactsDir == "" && p.LockerURL == "" {
 		problems = append(problems, "parameter locker-url is empty, want s3://bucket?… or file:///folder")
 	}
 	if p.deployRan() && p.BundleRepository == "" {
@@ -206,7 +209,7 @@ func handIn(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, c *asses
 	}
 	spec := v1alpha1.ChangeConclusionSpec{ChangeRequest: cr.Name, Run: p.Run}
 	if p.deployRan() {
-		artefacts, err := gatherArtefacts(ctx, p, cr, c)
+		artefacts, err := artefactsOf(ctx, p, cr, c)
 		if err != nil {
 			return nil, fmt.Errorf("closing artefacts of change request %s: %w; the change stays open: run Task close-change again for it", cr.Name, err)
 		}
