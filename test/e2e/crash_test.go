@@ -21,10 +21,15 @@ func TestControllerKilled(t *testing.T) {
 	promote(t, p, "1.0.0", nil, fixture.GoodBody())
 	kill := func(when string) {
 		t.Helper()
-		names, err := env.KillControllers(t.Context())
+		// A killed pod's object is gone before its successor's is there.
+		var names []string
+		err := fixture.Poll(t.Context(), 50*time.Millisecond, 30*time.Second, func() (bool, error) {
+			var err error
+			names, err = env.KillControllers(t.Context())
+			return err == nil, nil
+		})
 		if err != nil {
-			t.Logf("%s: %v", when, err) // already gone, and its successor not yet there
-			return
+			t.Fatalf("%s: killing the controller: %v", when, err)
 		}
 		t.Logf("%s: killed %v", when, names)
 	}

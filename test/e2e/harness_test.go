@@ -293,13 +293,25 @@ func wantNothingDeployed(t *testing.T, run *fixture.Run) {
 	}
 }
 
-// wantNoPodHeld looks for pods of a run that have not ended.
+// wantNoPodHeld waits until every pod of a run has ended, while its gate goes on
+// waiting: a pod's phase follows its containers' end a moment later.
 func wantNoPodHeld(t *testing.T, run *fixture.Run) {
 	t.Helper()
-	for _, pod := range pods(t, run) {
-		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
-			t.Errorf("pod %s is %s while the gate waits", pod.Name, pod.Status.Phase)
+	var held []string
+	err := fixture.Poll(t.Context(), 200*time.Millisecond, 20*time.Second, func() (bool, error) {
+		held = nil
+		for _, pod := range pods(t, run) {
+			if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+				held = append(held, fmt.Sprintf("%s is %s", pod.Name, pod.Status.Phase))
+			}
 		}
+		return len(held) == 0, nil
+	})
+	if err != nil {
+		t.Errorf("pods are held while the gate waits: %v", held)
+	}
+	if reason, err := run.WaitGate(t.Context(), gateDeadline); err != nil || reason != "AwaitingApproval" {
+		t.Errorf("the gate says %q (%v), want AwaitingApproval still", reason, err)
 	}
 }
 

@@ -8,6 +8,7 @@ package e2e
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -51,18 +52,25 @@ func TestFaultyPullRequest(t *testing.T) {
 // and characters that turn the direction of text.
 const steering = "\x1b[31mred\x1b[0m \x07bell \u202eright to left\u202c \u2066isolate\u2069 \u200bzero width"
 
-// TestHostilePullRequest: whatever a pull request says is carried through as
-// text, and shown without steering anything.
+// TestHostilePullRequest: a body of a megabyte is refused. Whatever a shorter
+// one says is carried through as text, and shown without steering anything.
 func TestHostilePullRequest(t *testing.T) {
 	t.Parallel()
 	p := newProject(t, fixture.ProjectOptions{})
-	const substitutions = "$(params.target-environment) $(context.pipelineRun.name) $(tasks.assess.results.bundle) `id` $(id) ${HOME} ; touch /tmp/pwned && rm -rf / | tee > x 'q\" \\"
 	body := fixture.GoodBody()
-	body.Description = substitutions + "\n" + steering
 	body.Purpose = "A long story: " + strings.Repeat("0123456789abcdef", 1<<16) // 1 MiB
-	body.BackoutPlan = "`reboot` " + substitutions
-	promote(t, p, "1.0.0", nil, body)
+	promoted := promote(t, p, "1.0.0", nil, body)
 	run := start(t, p, nil)
+	wantFailed(t, run)
+	wantLog(t, run, "assess", "error: body: found", promoted.URL)
+	wantNoChange(t, p)
+
+	const substitutions = "$(params.target-environment) $(context.pipelineRun.name) $(tasks.assess.results.bundle) `id` $(id) ${HOME} ; touch /tmp/pwned && rm -rf / | tee > x 'q\" \\"
+	body.Description = substitutions + "\n" + steering
+	body.Purpose = "A shorter story: " + strings.Repeat("0123456789abcdef", 1000) // just below the limit
+	body.BackoutPlan = "`reboot` " + substitutions
+	promote(t, p, "1.1.0", nil, body)
+	run = start(t, p, nil)
 	wantSucceeded(t, run)
 	change := wantChange(t, run)
 	wantEnd(t, change, v1alpha1.StateClosed, v1alpha1.CategorySuccessful)
@@ -205,7 +213,14 @@ func TestHostileLocker(t *testing.T) {
 			t.Errorf("%s does not block; %v do", check, blocking)
 		}
 	}
-	log := wantLog(t, run, "assess", fmt.Sprintf("%064x", 4), fmt.Sprintf("%064x", 5))
+	for id, why := range map[int]string{4: "1073741824 bytes", 5: "not a JSON object"} {
+		if !slices.ContainsFunc(change.Spec.Readiness.Blocking, func(c v1alpha1.CheckResult) bool {
+			return strings.Contains(c.Reason, fmt.Sprintf("%062x/index.json", id)) && strings.Contains(c.Reason, why)
+		}) {
+			t.Errorf("no reason says that record %d has %q: %+v", id, why, change.Spec.Readiness.Blocking)
+		}
+	}
+	log := wantLog(t, run, "assess", "DEPLOYMENT_READY=false")
 	if strings.ContainsAny(log, "\x1b\u202e") {
 		t.Error("the log of assess shows characters that steer terminals")
 	}
