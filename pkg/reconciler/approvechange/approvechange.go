@@ -28,18 +28,20 @@ type Reconciler struct {
 // NewController is the controller of ApproveChange.
 func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
 	r := &Reconciler{}
-	return customtask.NewController(ctx, kind{}, &r.Reconciler, r)
+	return customtask.NewController(ctx, Kind{}, &r.Reconciler, r)
 }
 
-type kind struct{}
+// Kind says how the task is answered.
+type Kind struct{}
 
-var _ customtask.Kind = kind{}
+var _ customtask.Kind = Kind{}
 
-func (kind) Name() string { return v1alpha1.KindApproveChange }
+// Name of the kind.
+func (Kind) Name() string { return v1alpha1.KindApproveChange }
 
 // Settle says how long the gate waits: as the run asks, else as the policy says,
 // and never longer than the run's own timeouts allow.
-func (kind) Settle(s customtask.Situation) (change.Terms, *change.Verdict) {
+func (Kind) Settle(s customtask.Situation) (change.Terms, *change.Verdict) {
 	if s.Policy == nil {
 		return change.Terms{}, &change.Verdict{Done: true, Reason: v1alpha1.ReasonPolicyMissing, Message: s.PolicyProblem.Error()}
 	}
@@ -66,7 +68,8 @@ func (kind) Settle(s customtask.Situation) (change.Terms, *change.Verdict) {
 	return terms, nil
 }
 
-func (kind) Decide(s customtask.Situation) change.Verdict {
+// Decide answers the task.
+func (Kind) Decide(s customtask.Situation) change.Verdict {
 	return change.DecideGate(change.GateInput{
 		Now:    s.Now,
 		Ask:    s.Request.Ask,
@@ -77,7 +80,8 @@ func (kind) Decide(s customtask.Situation) change.Verdict {
 	})
 }
 
-func (kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunResult {
+// Results of the task.
+func (Kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunResult {
 	state := ""
 	if s.Change != nil {
 		state = string(s.Change.Status.State)
@@ -90,6 +94,6 @@ func (kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunRe
 }
 
 // Retries: what people decided, or did not, is not asked again.
-func (kind) Retries(string) bool {
+func (Kind) Retries(string) bool {
 	return false
 }

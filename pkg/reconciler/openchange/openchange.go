@@ -30,17 +30,19 @@ type Reconciler struct {
 // NewController is the controller of OpenChange.
 func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
 	r := &Reconciler{}
-	return customtask.NewController(ctx, kind{}, &r.Reconciler, r)
+	return customtask.NewController(ctx, Kind{}, &r.Reconciler, r)
 }
 
-type kind struct{}
+// Kind says how the task is answered.
+type Kind struct{}
 
-var _ customtask.Kind = kind{}
+var _ customtask.Kind = Kind{}
 
-func (kind) Name() string { return v1alpha1.KindOpenChange }
+// Name of the kind.
+func (Kind) Name() string { return v1alpha1.KindOpenChange }
 
 // Settle bounds the wait by the task's own timeout and the run's.
-func (kind) Settle(s customtask.Situation) (change.Terms, *change.Verdict) {
+func (Kind) Settle(s customtask.Situation) (change.Terms, *change.Verdict) {
 	terms := change.Terms{Mode: s.Request.Ask.Gate, DeadlineReason: v1alpha1.ReasonCustomRunTimeout}
 	if s.Policy == nil {
 		return terms, &change.Verdict{Done: true, Reason: v1alpha1.ReasonPolicyMissing, Message: s.PolicyProblem.Error()}
@@ -62,7 +64,8 @@ func deadline(s customtask.Situation) time.Time {
 	return bound
 }
 
-func (kind) Decide(s customtask.Situation) change.Verdict {
+// Decide answers the task.
+func (Kind) Decide(s customtask.Situation) change.Verdict {
 	// A timeout that somebody asked for must fit; the policy's is shortened instead.
 	_, err := change.ApprovalDeadline(s.PipelineRun.Spec.Timeouts, s.RunStart(), s.Started, s.Request.Ask.ApprovalTimeout)
 	var tooLong *change.TimeoutTooLongError
@@ -79,7 +82,8 @@ func (kind) Decide(s customtask.Situation) change.Verdict {
 	})
 }
 
-func (kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunResult {
+// Results of the task.
+func (Kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunResult {
 	url, state := "", ""
 	if s.Change != nil {
 		url, state = s.Change.Status.Backend.URL, string(s.Change.Status.State)
@@ -93,6 +97,6 @@ func (kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunRe
 }
 
 // Retries: a registry or backend that was away may be back.
-func (kind) Retries(reason string) bool {
+func (Kind) Retries(reason string) bool {
 	return reason == v1alpha1.ReasonCustomRunTimeout
 }
