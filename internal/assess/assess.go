@@ -84,7 +84,7 @@ func Run(ctx context.Context, p *Params, c *Clients) (*Outcome, error) {
 // resume finds what an earlier attempt of the same run has created already.
 func resume(ctx context.Context, p *Params, c *Clients) (*v1alpha1.ChangeRequest, error) {
 	if err := p.CheckRun(); err != nil {
-		return nil, step.Join(err, p.CheckInventory(), p.CheckChange())
+		return nil, step.Join(err, p.CheckInventory(), p.CheckChange(), p.CheckLocker())
 	}
 	cr, err := own(ctx, p, c)
 	if cr != nil {
@@ -114,7 +114,7 @@ func open(ctx context.Context, p *Params, c *Clients) (*v1alpha1.ChangeRequest, 
 // returns nothing if there is nothing to deploy.
 func gather(ctx context.Context, p *Params, c *Clients) (*Facts, *Answer, error) {
 	if err := p.CheckInventory(); err != nil {
-		return nil, nil, step.Join(err, p.CheckChange())
+		return nil, nil, step.Join(err, p.CheckChange(), p.CheckLocker())
 	}
 	i, inventoryErr := GatherInventory(ctx, p, c.Progress)
 	if inventoryErr == nil && i.Empty() {
@@ -142,7 +142,7 @@ func gather(ctx context.Context, p *Params, c *Clients) (*Facts, *Answer, error)
 			answer, judgeErr = judge(ctx, p, i, inventoryErr == nil && p.LockerURL != "", c)
 		},
 	)
-	if err := step.Join(paramsErr, inventoryErr, promotionErr, configErr, judgeErr); err != nil {
+	if err := step.Join(paramsErr, p.CheckLocker(), inventoryErr, promotionErr, configErr, judgeErr); err != nil {
 		return nil, nil, err
 	}
 	f.Verdict, f.Summary = answer.Verdict, answer.Summary

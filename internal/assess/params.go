@@ -161,11 +161,16 @@ func (p *Params) CheckChange() error {
 	if err := inventory.CheckBranch(p.ConfigRevision); err != nil {
 		problems = append(problems, fmt.Sprintf("parameter config-revision: %v", err))
 	}
-	if p.LockerURL == "" {
-		problems = append(problems, "parameter locker-url is empty, want s3://bucket?… or file:///folder")
-	}
 	_, err := step.ParseBool("rollback-enabled", p.RollbackEnabled)
 	return step.Join(step.Invalid(problems...), err)
+}
+
+// CheckLocker lists what is wrong with the parameter about evidence.
+func (p *Params) CheckLocker() error {
+	if p.LockerURL == "" {
+		return step.Invalid("parameter locker-url is empty, want s3://bucket?… or file:///folder")
+	}
+	return nil
 }
 
 func checkLabel(value string) error {

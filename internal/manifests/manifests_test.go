@@ -4,6 +4,7 @@
 package manifests
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	pipelinev1beta1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1beta1"
 	corev1 "k8s.io/api/core/v1"
@@ -101,6 +103,9 @@ func checkMeta(t *testing.T, file string, meta metav1.ObjectMeta) {
 	}
 	if !strings.HasPrefix(string(content), "# ") {
 		t.Error("the README has no title")
+	}
+	if strings.Contains(file, "/stepactions/") {
+		return // a StepAction runs in a Task: examples/compose-your-own
 	}
 	if samples, _ := filepath.Glob(filepath.Join(filepath.Dir(file), "samples", "*.yaml")); len(samples) == 0 {
 		t.Error("no sample")
@@ -221,6 +226,117 @@ func unused(t *testing.T, file string, params pipelinev1.ParamSpecs) {
 	for _, p := range params {
 		if !strings.Contains(string(content), "$(params."+p.Name+")") {
 			t.Errorf("parameter %s is used nowhere", p.Name)
+		}
+	}
+}
+
+var update = flag.Bool("update", false, "write the generated part of READMEs")
+
+// TestReadmesListWhatTheManifestsHave compares the generated part of each README
+// with its manifest; with -update it writes it.
+func TestReadmesListWhatTheManifestsHave(t *testing.T) {
+	for _, file := range slices.Concat(files(t, "tasks/*/*/*.yaml"), files(t, "stepactions/*/*/*.yaml"), files(t, "pipelines/*/*/*.yaml")) {
+		readme := filepath.Join(filepath.Dir(file), "README.md")
+		content, err := os.ReadFile(readme)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		const begin, end = "<!-- generated: parameters -->\n", "<!-- end -->"
+		before, rest, found := strings.Cut(string(content), begin)
+		_, after, closed := strings.Cut(rest, end)
+		if !found || !closed {
+			t.Errorf("%s: want the lines %q and %q", readme, begin, end)
+			continue
+		}
+		want := before + begin + tables(t, file) + end + after
+		if *update {
+			if err := os.WriteFile(readme, []byte(want), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		if d := cmp.Diff(want, string(content)); d != "" {
+			t.Errorf("%s is stale; go test ./internal/manifests -update writes it: -want +got: %s", readme, d)
+		}
+	}
+}
+
+// described is what the kinds have in common.
+type described struct {
+	Spec struct {
+		Params     []row `json:"params"`
+		Workspaces []row `json:"workspaces"`
+		Results    []row `json:"results"`
+	} `json:"spec"`
+}
+
+type row struct {
+	Name        string  `json:"name"`
+	Description string  `json:"description"`
+	Default     *string `json:"default"`
+}
+
+func tables(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d described
+	if err := yaml.Unmarshal(content, &d); err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	out.WriteString("\n## Parameters\n\n| name | default | what |\n| --- | --- | --- |\n")
+	for _, r := range d.Spec.Params {
+		value := "required"
+		if r.Default != nil && *r.Default != "" {
+			value = "`" + *r.Default + "`"
+		} else if r.Default != nil {
+			value = "empty"
+		}
+		fmt.Fprintf(&out, "| `%s` | %s | %s |\n", r.Name, value, r.Description)
+	}
+	if len(d.Spec.Workspaces) > 0 {
+		out.WriteString("\n## Workspaces\n\nAll of them are optional.\n\n| name | what |\n| --- | --- |\n")
+		for _, r := range d.Spec.Workspaces {
+			fmt.Fprintf(&out, "| `%s` | %s |\n", r.Name, r.Description)
+		}
+	}
+	if len(d.Spec.Results) > 0 {
+		out.WriteString("\n## Results\n\n| name | what |\n| --- | --- |\n")
+		for _, r := range d.Spec.Results {
+			fmt.Fprintf(&out, "| `%s` | %s |\n", r.Name, r.Description)
+		}
+	}
+	out.WriteString("\n")
+	return out.String()
+}
+
+// TestExamples makes sure that Tekton takes the Tasks of examples, and that they
+// call StepActions by parameters that these have.
+func TestExamples(t *testing.T) {
+	for _, file := range files(t, "examples/compose-your-own/*.yaml") {
+		task := read[pipelinev1.Task](t, file)
+		task.SetDefaults(t.Context())
+		if err := task.Validate(t.Context()); err != nil {
+			t.Errorf("%s: Tekton refuses it: %v", file, err)
+		}
+		for _, step := range task.Spec.Steps {
+			action := read[pipelinev1beta1.StepAction](t, files(t, "stepactions/"+step.Ref.Name+"/*/*.yaml")[0])
+			given := map[string]bool{}
+			for _, p := range step.Params {
+				given[p.Name] = true
+				if !slices.ContainsFunc(action.Spec.Params, func(s pipelinev1.ParamSpec) bool { return s.Name == p.Name }) {
+					t.Errorf("step %s: the StepAction has no parameter %s", step.Name, p.Name)
+				}
+			}
+			for _, p := range action.Spec.Params {
+				if p.Default == nil && !given[p.Name] {
+					t.Errorf("step %s: parameter %s is missing", step.Name, p.Name)
+				}
+			}
 		}
 	}
 }
