@@ -9,8 +9,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"io/fs"
 	"os"
-	"path/filepath"
+	"path"
 	"reflect"
 	"regexp"
 	"slices"
@@ -32,11 +33,12 @@ import (
 	"github.com/countersign-dev/countersign/pkg/stage"
 )
 
-const root = "../.."
+// repository is the checkout; paths in it are relative to its root.
+var repository = os.DirFS("../..")
 
-func read(t *testing.T, path ...string) string {
+func read(t *testing.T, elements ...string) string {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join(append([]string{root}, path...)...))
+	data, err := fs.ReadFile(repository, path.Join(elements...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -47,16 +49,16 @@ func read(t *testing.T, path ...string) string {
 func pages(t *testing.T) []string {
 	t.Helper()
 	var found []string
-	err := filepath.WalkDir(root, func(path string, entry os.DirEntry, err error) error {
+	err := fs.WalkDir(repository, ".", func(at string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
 		name := entry.Name()
-		if entry.IsDir() && (name == "testdata" || name == "bin" || strings.HasPrefix(name, ".") && path != root) {
-			return filepath.SkipDir
+		if entry.IsDir() && (name == "testdata" || name == "bin" || strings.HasPrefix(name, ".") && at != ".") {
+			return fs.SkipDir
 		}
-		if strings.HasSuffix(name, ".md") && name != "pull_request_template.md" && !strings.Contains(path, "merge_request_templates") {
-			found = append(found, path)
+		if strings.HasSuffix(name, ".md") && !strings.HasPrefix(at, "templates/") {
+			found = append(found, at)
 		}
 		return nil
 	})
@@ -86,29 +88,26 @@ func anchors(text string) map[string]bool {
 
 func TestLinksLeadSomewhere(t *testing.T) {
 	for _, page := range pages(t) {
-		data, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text := inlined.ReplaceAllString(fence.ReplaceAllString(string(data), ""), "`code`")
+		text := inlined.ReplaceAllString(fence.ReplaceAllString(read(t, page), ""), "`code`")
 		for _, match := range link.FindAllStringSubmatch(text, -1) {
 			target, fragment, _ := strings.Cut(match[1], "#")
 			if strings.Contains(target, "://") || strings.HasPrefix(target, "mailto:") {
 				continue
 			}
-			path := page
+			at := page
 			if target != "" {
-				path = filepath.Join(filepath.Dir(page), target)
+				at = path.Join(path.Dir(page), target)
 			}
-			linked, err := os.ReadFile(path)
-			if info, statErr := os.Stat(path); statErr == nil && info.IsDir() {
-				continue
-			}
+			info, err := fs.Stat(repository, at)
 			if err != nil {
 				t.Errorf("%s links to %s, which does not exist", page, match[1])
 				continue
 			}
-			if fragment != "" && !anchors(string(linked))[fragment] {
+			if info.IsDir() {
+				continue
+			}
+			linked := read(t, at)
+			if fragment != "" && !anchors(linked)[fragment] {
 				t.Errorf("%s links to %s, which has no such heading", page, match[1])
 			}
 		}
@@ -170,11 +169,7 @@ func TestPagesNameEveryField(t *testing.T) {
 func TestExamplesAreAccepted(t *testing.T) {
 	examples := map[string]int{}
 	for _, page := range pages(t) {
-		data, err := os.ReadFile(page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, block := range fence.FindAllStringSubmatch(string(data), -1) {
+		for _, block := range fence.FindAllStringSubmatch(read(t, page), -1) {
 			if block[1] != "yaml" {
 				continue
 			}
@@ -221,7 +216,7 @@ func constants(t *testing.T, prefix string, files ...string) []string {
 	t.Helper()
 	var found []string
 	for _, file := range files {
-		parsed, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, file), nil, 0)
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, read(t, file), 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -404,17 +399,13 @@ func TestThreatModelNamesRealTests(t *testing.T) {
 // testFiles are the contents of a folder's tests, without those of folders in it.
 func testFiles(t *testing.T, folder string) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(root, folder, "*_test.go"))
+	paths, err := fs.Glob(repository, path.Join(folder, "*_test.go"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	var contents []string
-	for _, path := range paths {
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		contents = append(contents, string(data))
+	for _, at := range paths {
+		contents = append(contents, read(t, at))
 	}
 	return contents
 }

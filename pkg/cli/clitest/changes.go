@@ -32,12 +32,14 @@ func at(seconds int) metav1.Time {
 
 func digest(letter string) string { return "sha256:" + strings.Repeat(letter, 64) }
 
+// repository that the sample changes keep their files in.
+const repository = "registry.example/team-a/bundles"
+
 // Hash is the content hash of the sample changes.
 var Hash = digest("c")
 
 // Change returns a change that waits for approval, blocked by three checks.
 func Change(mutations ...func(*v1alpha1.ChangeRequest)) *v1alpha1.ChangeRequest {
-	const repository = "registry.example/team-a/bundles"
 	change := &v1alpha1.ChangeRequest{
 		TypeMeta: metav1.TypeMeta{APIVersion: "countersign.dev/v1alpha1", Kind: "ChangeRequest"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -101,8 +103,8 @@ func Change(mutations ...func(*v1alpha1.ChangeRequest)) *v1alpha1.ChangeRequest 
 			SubjectsTotal: 2,
 			Bundle:        repository + "@" + digest("9"),
 			Attachments: []v1alpha1.Attachment{
-				attachment(repository, "Deployment BOM", "deployment-bom.json", "application/vnd.cyclonedx+json", 2134, "5"),
-				attachment(repository, "Delta Summary", "delta-summary.json", "application/json", 823, "6"),
+				attachment("Deployment BOM", "deployment-bom.json", "application/vnd.cyclonedx+json", 2134, "5"),
+				attachment("Delta Summary", "delta-summary.json", "application/json", 823, "6"),
 			},
 			ContentHash: Hash,
 			Run:         v1alpha1.RunRef{Name: "cd-run-1", UID: "run-uid-1"},
@@ -132,7 +134,7 @@ func Change(mutations ...func(*v1alpha1.ChangeRequest)) *v1alpha1.ChangeRequest 
 	return change
 }
 
-func attachment(repository, name, file, mediaType string, size int64, letter string) v1alpha1.Attachment {
+func attachment(name, file, mediaType string, size int64, letter string) v1alpha1.Attachment {
 	return v1alpha1.Attachment{
 		Name: name, FileName: file, MediaType: mediaType, Size: size,
 		Digest: digest(letter), Reference: repository + "@" + digest(letter),
@@ -173,10 +175,9 @@ func Closed(change *v1alpha1.ChangeRequest) {
 	status.Runs[0].Rollback = v1alpha1.RollbackNotRun
 	status.Runs[0].CloseCategory = v1alpha1.CategorySuccessfulWithIssues
 	status.Runs[0].Conclusion = "chg-4k2m7xqpav-0a1b2c3d"
-	const repository = "registry.example/team-a/bundles"
 	status.Attachments = []v1alpha1.Attachment{
-		attachment(repository, "Closing Summary", "closing-summary.json", "application/json", 12_345, "7"),
-		attachment(repository, "Merged SBOM", "merged-sbom.json", "application/vnd.cyclonedx+json", 2_345_678, "8"),
+		attachment("Closing Summary", "closing-summary.json", "application/json", 12_345, "7"),
+		attachment("Merged SBOM", "merged-sbom.json", "application/vnd.cyclonedx+json", 2_345_678, "8"),
 	}
 	status.History = append(status.History,
 		v1alpha1.HistoryEvent{Time: at(600), Actor: "barbara", Event: "Approved", Message: "looked at the three checks"},

@@ -114,7 +114,7 @@ func (a *app) save(ctx context.Context, dir string, attachments []v1alpha1.Attac
 	if err != nil {
 		return fmt.Errorf("opening the folder for downloads: %w", err)
 	}
-	defer folder.Close()
+	defer func() { _ = folder.Close() }()
 	var problems []error
 	taken := map[string]string{} // file names to digests
 	for _, attachment := range attachments {
@@ -128,8 +128,10 @@ func (a *app) save(ctx context.Context, dir string, attachments []v1alpha1.Attac
 		if outcome.Kept {
 			did = "there already"
 		}
-		fmt.Fprintf(a.Out, "%s  %s  %s, digest verified: %s\n", terminal.Line(outcome.File),
-			terminal.Line(attachment.Name), did, terminal.Line(attachment.Digest))
+		if _, err := fmt.Fprintf(a.Out, "%s  %s  %s, digest verified: %s\n", terminal.Line(outcome.File),
+			terminal.Line(attachment.Name), did, terminal.Line(attachment.Digest)); err != nil {
+			return err
+		}
 	}
 	return errors.Join(problems...)
 }

@@ -19,11 +19,13 @@ import (
 	tektonfake "github.com/tektoncd/pipeline/pkg/client/clientset/versioned/fake"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"knative.dev/pkg/apis"
 	"sigs.k8s.io/yaml"
 
 	"github.com/countersign-dev/countersign/pkg/apis/countersign"
@@ -209,6 +211,32 @@ func TestDescribeSaysHowToResume(t *testing.T) {
 		w.expect(t, w.run("describe", id), ExitOK)
 		if !strings.Contains(w.out.String(), "tkn pipeline start cd") || !strings.Contains(w.out.String(), "change-request-id="+id) {
 			t.Errorf("no command to resume in\n%s", &w.out)
+		}
+	})
+	t.Run("also if the run was killed while it deployed", func(t *testing.T) {
+		for name, c := range map[string]struct {
+			ended  corev1.ConditionStatus
+			resume bool
+		}{
+			"killed":     {corev1.ConditionFalse, true},
+			"still runs": {corev1.ConditionUnknown, false},
+		} {
+			t.Run(name, func(t *testing.T) {
+				w := newWorld(clitest.Change(func(change *v1alpha1.ChangeRequest) {
+					change.Status.State = v1alpha1.StateImplement
+					change.Status.Runs[0].Gate = v1alpha1.ReasonApproved
+					change.Status.Implementing = &change.Status.Runs[0].RunRef
+				}))
+				killed := run.DeepCopy()
+				killed.Status.SetCondition(&apis.Condition{Type: apis.ConditionSucceeded, Status: c.ended})
+				if err := w.tekton.Tracker().Add(killed); err != nil {
+					t.Fatal(err)
+				}
+				w.expect(t, w.run("describe", id), ExitOK)
+				if got := strings.Contains(w.out.String(), "tkn pipeline start cd"); got != c.resume {
+					t.Errorf("command to resume: %t, want %t, in\n%s", got, c.resume, &w.out)
+				}
+			})
 		}
 	})
 	t.Run("also if the run is gone, and another has its name", func(t *testing.T) {

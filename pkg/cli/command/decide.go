@@ -132,7 +132,9 @@ func (a *app) decideOn(ctx context.Context, server *Server, id string, v verdict
 	if err != nil {
 		return failed(fmt.Sprintf("recording that change request %s is %s", id, v.done), err)
 	}
-	fmt.Fprintf(a.Out, "Recorded as changeapproval %s\n", terminal.Line(written.Name))
+	if _, err := fmt.Fprintf(a.Out, "Recorded as changeapproval %s\n", terminal.Line(written.Name)); err != nil {
+		return err
+	}
 	return a.report(ctx, server, id, written.Name, r.wait)
 }
 
@@ -224,7 +226,9 @@ func (s *Server) authorise(ctx context.Context, id string, v verdict, user strin
 
 // confirm asks a question that only "y" or "yes" answers with yes.
 func (a *app) confirm(question string) error {
-	fmt.Fprintf(a.Out, "%s [y/N] ", terminal.Line(question))
+	if _, err := fmt.Fprintf(a.Out, "%s [y/N] ", terminal.Line(question)); err != nil {
+		return err
+	}
 	answer, err := bufio.NewReader(io.LimitReader(a.In, 1024)).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("reading your answer: %w", err)

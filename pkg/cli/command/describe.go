@@ -106,15 +106,20 @@ func (s *Server) detail(ctx context.Context, record *v1alpha1.ChangeRequest, now
 			}
 		}
 	}
-	if stopped, ok := view.Stopped(record); ok {
-		switch run, err := s.Tekton.TektonV1().PipelineRuns(s.Namespace).Get(ctx, stopped.Name, metav1.GetOptions{}); {
-		case apierrors.IsNotFound(err) || err == nil && run.UID != stopped.UID:
-			d.Notes = append(d.Notes, fmt.Sprintf("the command that resumes PipelineRun %s, which is gone: start its pipeline again with the same parameters and change-request-id=%s", stopped.Name, record.Name))
-		case err != nil:
-			d.Notes = append(d.Notes, fmt.Sprintf("the command that resumes PipelineRun %s: %v", stopped.Name, err))
-		default:
-			d.Resume = change.ResumeCommand(run, record.Name)
-		}
+	stopped, certain := view.Stopped(record)
+	if !certain && record.Status.State == v1alpha1.StateImplement && record.Status.Implementing != nil {
+		stopped = *record.Status.Implementing // unless it still runs
+	}
+	if stopped.Name == "" {
+		return d
+	}
+	switch run, err := s.Tekton.TektonV1().PipelineRuns(s.Namespace).Get(ctx, stopped.Name, metav1.GetOptions{}); {
+	case apierrors.IsNotFound(err) || err == nil && run.UID != stopped.UID:
+		d.Notes = append(d.Notes, fmt.Sprintf("the command that resumes PipelineRun %s, which is gone: start its pipeline again with the same parameters and change-request-id=%s", stopped.Name, record.Name))
+	case err != nil:
+		d.Notes = append(d.Notes, fmt.Sprintf("the command that resumes PipelineRun %s: %v", stopped.Name, err))
+	case certain || run.IsDone():
+		d.Resume = change.ResumeCommand(run, record.Name)
 	}
 	return d
 }

@@ -124,7 +124,7 @@ func Run(ctx context.Context, env Env, args []string) int {
 		if i == 0 {
 			line = "Error: " + line
 		}
-		fmt.Fprintln(env.Err, line)
+		_, _ = fmt.Fprintln(env.Err, line) // there is nowhere left to complain
 	}
 	var c coded
 	if errors.As(err, &c) {

@@ -75,7 +75,7 @@ func (r Registry) Save(ctx context.Context, folder *os.Root, attachment v1alpha1
 	if err != nil {
 		return outcome, wrap(err)
 	}
-	defer content.Close()
+	defer func() { _ = content.Close() }()
 	if err := store(folder, outcome.File, content, attachment.Size, digest); err != nil {
 		return outcome, wrap(err)
 	}
@@ -138,7 +138,7 @@ func fileDigest(folder *os.Root, file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer in.Close()
+	defer func() { _ = in.Close() }()
 	hash := sha256.New()
 	if _, err := io.Copy(hash, in); err != nil {
 		return "", err

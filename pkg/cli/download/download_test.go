@@ -58,7 +58,7 @@ func openFolder(t *testing.T) (*os.Root, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { root.Close() })
+	t.Cleanup(func() { _ = root.Close() })
 	return root, dir
 }
 

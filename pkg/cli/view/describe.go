@@ -292,7 +292,7 @@ func (p *page) content(change *v1alpha1.ChangeRequest) {
 			terminal.Line(subject.Action), terminal.Line(subject.Name), orNone(subject.Version), artifact,
 		})
 	}
-	_ = table.Write(p, "  ")
+	_ = table.Write(&p.out, "  ")
 	if rest := spec.SubjectsTotal - len(table.Rows); rest > 0 {
 		p.line("  ", p.style.Faint(fmt.Sprintf("… %d more: see -o yaml, and the Deployment BOM for all of them", rest)))
 	}
@@ -314,7 +314,7 @@ func (p *page) runs(change *v1alpha1.ChangeRequest) {
 			orNone(string(run.Rollback)), category(p.style, run.CloseCategory),
 		})
 	}
-	_ = table.Write(p, "  ")
+	_ = table.Write(&p.out, "  ")
 }
 
 // history draws the change's events along a line, each with the time since the

@@ -40,17 +40,17 @@ type Detail struct {
 
 // page collects the text of a view and remembers nothing else.
 type page struct {
-	strings.Builder
+	out   strings.Builder
 	style terminal.Style
 }
 
 func (p *page) line(indent string, parts ...string) {
-	p.WriteString(strings.TrimRight(indent+strings.Join(parts, ""), " "))
-	p.WriteByte('\n')
+	p.out.WriteString(strings.TrimRight(indent+strings.Join(parts, ""), " "))
+	p.out.WriteByte('\n')
 }
 
 func (p *page) heading(text string) {
-	p.WriteByte('\n')
+	p.out.WriteByte('\n')
 	p.line("", p.style.Bold(text))
 }
 
@@ -127,7 +127,7 @@ func breakWord(word string, columns int) []string {
 }
 
 func (p *page) writeTo(w io.Writer) error {
-	_, err := io.WriteString(w, p.String())
+	_, err := io.WriteString(w, p.out.String())
 	return err
 }
 

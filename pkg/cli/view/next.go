@@ -32,7 +32,7 @@ func NextSteps(d Detail) []Step {
 		return resume(d, "It is approved, and its run has stopped. Take it up again:")
 	case v1alpha1.StateImplement:
 		if d.Resume != "" {
-			return resume(d, "It is approved, and its run ended before it deployed anything. Take it up again:")
+			return resume(d, "It is approved, and its run has ended without saying that it deployed the change. Take it up again:")
 		}
 		return implementing(record)
 	case v1alpha1.StateReview:
