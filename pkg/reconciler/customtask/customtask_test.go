@@ -24,7 +24,7 @@ import (
 	"github.com/countersign-dev/countersign/pkg/reconciler/approvechange"
 	"github.com/countersign-dev/countersign/pkg/reconciler/customtask"
 	"github.com/countersign-dev/countersign/pkg/reconciler/openchange"
-	. "github.com/countersign-dev/countersign/pkg/reconciler/reconcilertest"
+	rt "github.com/countersign-dev/countersign/pkg/reconciler/reconcilertest"
 )
 
 var kinds = map[string]customtask.Kind{
@@ -33,15 +33,15 @@ var kinds = map[string]customtask.Kind{
 }
 
 func gate(params ...string) *v1beta1.CustomRun {
-	return Task(v1alpha1.KindApproveChange, append([]string{"change-request-id", "chg-a", "bundle", Bundle}, params...)...)
+	return rt.Task(v1alpha1.KindApproveChange, append([]string{"change-request-id", "chg-a", "bundle", rt.Bundle}, params...)...)
 }
 
 func open(params ...string) *v1beta1.CustomRun {
-	return Task(v1alpha1.KindOpenChange, append([]string{"change-request-id", "chg-a"}, params...)...)
+	return rt.Task(v1alpha1.KindOpenChange, append([]string{"change-request-id", "chg-a"}, params...)...)
 }
 
 // pass reconciles what is stored once, and says when it wants to look again.
-func pass(t *testing.T, c *Cluster, kind string) (time.Duration, error) {
+func pass(t *testing.T, c *rt.Cluster, kind string) (time.Duration, error) {
 	t.Helper()
 	r := &customtask.Reconciler{
 		Kind: kinds[kind], Clock: c.Clock, Tekton: c.Tekton, Client: c.Client,
@@ -82,48 +82,48 @@ func TestCustomTask(t *testing.T) {
 		again    time.Duration
 	}{
 		"a gate that is let through": {
-			task: gate(), change: Opened(Implemented), want: "True Approved",
+			task: gate(), change: rt.Opened(rt.Implemented), want: "True Approved",
 			results: map[string]string{"decision": "approved", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a gate that waits until the policy's timeout": {
-			task: gate(), change: Opened(Undecided), want: "Unknown AwaitingApproval", again: 30 * time.Minute,
+			task: gate(), change: rt.Opened(rt.Undecided), want: "Unknown AwaitingApproval", again: 30 * time.Minute,
 		},
 		"a gate that waits as long as it asks for": {
-			task: gate("approval-timeout", "45m"), change: Opened(Undecided), want: "Unknown AwaitingApproval", again: 45 * time.Minute,
+			task: gate("approval-timeout", "45m"), change: rt.Opened(rt.Undecided), want: "Unknown AwaitingApproval", again: 45 * time.Minute,
 		},
 		"a gate that cannot wait as long as the run's timeouts": {
-			task: gate("approval-timeout", "45m"), change: Opened(Undecided),
-			run:  Run(func(run *tektonv1.PipelineRun) { run.Spec.Timeouts.Pipeline.Duration = 30 * time.Minute }),
+			task: gate("approval-timeout", "45m"), change: rt.Opened(rt.Undecided),
+			run:  rt.Run(func(run *tektonv1.PipelineRun) { run.Spec.Timeouts.Pipeline.Duration = 30 * time.Minute }),
 			want: "Unknown AwaitingApproval", again: 20*time.Minute - 15*time.Second,
 		},
 		"a gate with a timeout of its own": {
-			task: edited(gate(), func(run *v1beta1.CustomRun) { run.Spec.Timeout = &metav1.Duration{Duration: time.Minute} }), change: Opened(Undecided),
+			task: edited(gate(), func(run *v1beta1.CustomRun) { run.Spec.Timeout = &metav1.Duration{Duration: time.Minute} }), change: rt.Opened(rt.Undecided),
 			want: "Unknown AwaitingApproval", again: time.Minute,
 		},
 		"zero is no timeout of its own": {
-			task: edited(gate(), func(run *v1beta1.CustomRun) { run.Spec.Timeout = &metav1.Duration{} }), change: Opened(Undecided),
+			task: edited(gate(), func(run *v1beta1.CustomRun) { run.Spec.Timeout = &metav1.Duration{} }), change: rt.Opened(rt.Undecided),
 			want: "Unknown AwaitingApproval", again: 30 * time.Minute,
 		},
 		"a gate that does not wait": {
-			task: gate("gate", "stop"), change: Opened(Undecided), want: "False ApprovalRequired",
+			task: gate("gate", "stop"), change: rt.Opened(rt.Undecided), want: "False ApprovalRequired",
 			message: "tkn pipeline start cd -n shop -p change-request-id=chg-a --pipeline-timeout 2h0m0s",
 			results: map[string]string{"decision": "approval-required", "change-request-id": "chg-a", "change-request-state": "Authorize"},
 		},
 		"a gate for other content": {
-			task: Task(v1alpha1.KindApproveChange, "change-request-id", "chg-a", "bundle", "registry.example/shop/other@"+Digest), change: Opened(Implemented),
+			task: rt.Task(v1alpha1.KindApproveChange, "change-request-id", "chg-a", "bundle", "registry.example/shop/other@"+rt.Digest), change: rt.Opened(rt.Implemented),
 			want:    "False ContentChanged",
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a gate that is cancelled": {
-			task: edited(gate(), cancelled), change: Opened(Undecided), want: "False CustomRunCancelled", message: "100% done",
+			task: edited(gate(), cancelled), change: rt.Opened(rt.Undecided), want: "False CustomRunCancelled", message: "100% done",
 			results: map[string]string{"decision": "cancelled", "change-request-id": "chg-a", "change-request-state": "Authorize"},
 		},
 		"cancelling comes before everything, even an open gate": {
-			task: edited(gate(), cancelled), change: Opened(Implemented), want: "False CustomRunCancelled",
+			task: edited(gate(), cancelled), change: rt.Opened(rt.Implemented), want: "False CustomRunCancelled",
 			results: map[string]string{"decision": "cancelled", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a cancelled task with nonsense in it": {
-			task: edited(Task(v1alpha1.KindOpenChange, "x", "y"), cancelled), want: "False CustomRunCancelled",
+			task: edited(rt.Task(v1alpha1.KindOpenChange, "x", "y"), cancelled), want: "False CustomRunCancelled",
 			results: map[string]string{"change-request-id": "", "change-request-url": "", "change-request-state": "", "fast-path": "false"},
 		},
 		"no such change request": {
@@ -131,27 +131,27 @@ func TestCustomTask(t *testing.T) {
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": ""},
 		},
 		"no policy": {
-			task: gate(), change: Opened(Implemented), noPolicy: true, want: "False PolicyMissing", message: "none selects namespace shop",
+			task: gate(), change: rt.Opened(rt.Implemented), noPolicy: true, want: "False PolicyMissing", message: "none selects namespace shop",
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"an unknown parameter": {
-			task: gate("approvers", "me"), change: Opened(Implemented), want: "False InvalidParameters", message: `unknown parameter "approvers"`,
+			task: gate("approvers", "me"), change: rt.Opened(rt.Implemented), want: "False InvalidParameters", message: `unknown parameter "approvers"`,
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a parameter with a format in it": {
-			task: gate("gate", "%s%d%n"), change: Opened(Implemented), want: "False InvalidParameters", message: `parameter gate is "%s%d%n"`,
+			task: gate("gate", "%s%d%n"), change: rt.Opened(rt.Implemented), want: "False InvalidParameters", message: `parameter gate is "%s%d%n"`,
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a workspace": {
 			task: edited(gate(), func(run *v1beta1.CustomRun) {
 				run.Spec.Workspaces = []v1beta1.WorkspaceBinding{{Name: "x", EmptyDir: &corev1.EmptyDirVolumeSource{}}}
 			}),
-			change: Opened(Implemented), want: "False CustomRunWorkspaceNotSupported",
+			change: rt.Opened(rt.Implemented), want: "False CustomRunWorkspaceNotSupported",
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a named reference": {
 			task:   edited(gate(), func(run *v1beta1.CustomRun) { run.Spec.CustomRef.Name = "my-gate" }),
-			change: Opened(Implemented), want: "False InvalidParameters", message: `taskRef names "my-gate"`,
+			change: rt.Opened(rt.Implemented), want: "False InvalidParameters", message: `taskRef names "my-gate"`,
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"an embedded spec": {
@@ -159,16 +159,16 @@ func TestCustomTask(t *testing.T) {
 				run.Spec.CustomRef = nil
 				run.Spec.CustomSpec = &v1beta1.EmbeddedCustomRunSpec{TypeMeta: runtime.TypeMeta{APIVersion: "countersign.dev/v1alpha1", Kind: "ApproveChange"}}
 			}),
-			change: Opened(Implemented), want: "False InvalidParameters", message: "an embedded spec is not supported",
+			change: rt.Opened(rt.Implemented), want: "False InvalidParameters", message: "an embedded spec is not supported",
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a task that nobody owns": {
-			task: edited(gate(), func(run *v1beta1.CustomRun) { run.OwnerReferences = nil }), change: Opened(Implemented),
+			task: edited(gate(), func(run *v1beta1.CustomRun) { run.OwnerReferences = nil }), change: rt.Opened(rt.Implemented),
 			want: "False InvalidParameters", message: "no PipelineRun owns this CustomRun",
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
 		"a task whose run was replaced by one of the same name": {
-			task: gate(), change: Opened(Implemented), run: Run(func(run *tektonv1.PipelineRun) { run.UID = "uid-other" }),
+			task: gate(), change: rt.Opened(rt.Implemented), run: rt.Run(func(run *tektonv1.PipelineRun) { run.UID = "uid-other" }),
 			want: "False InvalidParameters", message: "PipelineRun cd-1, which owns this CustomRun, does not exist",
 			results: map[string]string{"decision": "error", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
@@ -176,35 +176,35 @@ func TestCustomTask(t *testing.T) {
 			task: edited(gate(), func(run *v1beta1.CustomRun) { run.Spec.CustomRef.Kind = "Wait" }), want: "nothing", results: map[string]string{},
 		},
 		"opened": {
-			task: open(), change: Opened(), want: "True Opened",
+			task: open(), change: rt.Opened(), want: "True Opened",
 			results: map[string]string{"change-request-id": "chg-a", "change-request-url": "", "change-request-state": "Scheduled", "fast-path": "false"},
 		},
 		"adopted": {
-			task: open(), change: Opened(func(s *v1alpha1.ChangeRequestStatus) {
+			task: open(), change: rt.Opened(func(s *v1alpha1.ChangeRequestStatus) {
 				s.Backend.URL = "https://x"
-				s.Runs = []v1alpha1.RunStatus{{RunRef: v1alpha1.RunRef{Name: "cd-0", UID: "uid-0"}}, {RunRef: Ref(Run()), Adopted: true}}
+				s.Runs = []v1alpha1.RunStatus{{RunRef: v1alpha1.RunRef{Name: "cd-0", UID: "uid-0"}}, {RunRef: rt.Ref(rt.Run()), Adopted: true}}
 			}), want: "True Adopted",
 			results: map[string]string{"change-request-id": "chg-a", "change-request-url": "https://x", "change-request-state": "Scheduled", "fast-path": "true"},
 		},
 		"not looked at yet: waits as long as the run may": {
-			task: open(), change: Change(), want: "Unknown Submitting", again: 110*time.Minute - 15*time.Second,
+			task: open(), change: rt.Change(), want: "Unknown Submitting", again: 110*time.Minute - 15*time.Second,
 		},
 		"a wait that does not fit": {
-			task: open("approval-timeout", "3h"), change: Opened(), want: "False ApprovalTimeoutTooLong", message: "timeouts.pipeline (2h0m0s)",
+			task: open("approval-timeout", "3h"), change: rt.Opened(), want: "False ApprovalTimeoutTooLong", message: "timeouts.pipeline (2h0m0s)",
 			results: map[string]string{"change-request-id": "chg-a", "change-request-url": "", "change-request-state": "Scheduled", "fast-path": "false"},
 		},
 		"a wait that does not fit but that nobody waits for": {
-			task: open("approval-timeout", "3h", "gate", "stop"), change: Opened(), want: "True Opened",
+			task: open("approval-timeout", "3h", "gate", "stop"), change: rt.Opened(), want: "True Opened",
 			results: map[string]string{"change-request-id": "chg-a", "change-request-url": "", "change-request-state": "Scheduled", "fast-path": "false"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := New(t)
+			c := rt.New(t)
 			if tc.noPolicy {
 				c.SetPolicy()
 			}
 			if tc.run == nil {
-				tc.run = Run()
+				tc.run = rt.Run()
 			}
 			c.AddPipelineRun(tc.run)
 			if tc.change != nil {
@@ -229,7 +229,7 @@ func TestCustomTask(t *testing.T) {
 			if tc.results == nil {
 				tc.results = map[string]string{}
 			}
-			if diff := cmp.Diff(tc.results, Results(got)); diff != "" {
+			if diff := cmp.Diff(tc.results, rt.Results(got)); diff != "" {
 				t.Errorf("results (-want +got):\n%s", diff)
 			}
 			// The timer of a gate counts from when it began: now.
@@ -247,20 +247,20 @@ func TestCustomTask(t *testing.T) {
 }
 
 func TestCustomTaskEndsAtItsDeadline(t *testing.T) {
-	c := New(t)
-	c.AddPipelineRun(Run())
-	c.AddChange(Opened(Undecided))
+	c := rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.AddChange(rt.Opened(rt.Undecided))
 	c.AddCustomRun(gate())
 	if _, err := pass(t, c, v1alpha1.KindApproveChange); err != nil {
 		t.Fatal(err)
 	}
 	// A policy that is edited meanwhile does not change the terms.
 	c.SetPolicy()
-	c.Clock.SetTime(Now.Add(30*time.Minute - time.Second))
+	c.Clock.SetTime(rt.Now.Add(30*time.Minute - time.Second))
 	if again, err := pass(t, c, v1alpha1.KindApproveChange); err != nil || again != time.Second {
 		t.Fatalf("looks again after %v, %v, want 1s", again, err)
 	}
-	c.Clock.SetTime(Now.Add(30 * time.Minute))
+	c.Clock.SetTime(rt.Now.Add(30 * time.Minute))
 	if _, err := pass(t, c, v1alpha1.KindApproveChange); err != nil {
 		t.Fatal(err)
 	}
@@ -280,16 +280,16 @@ func TestCustomTaskEndsAtItsDeadline(t *testing.T) {
 }
 
 func TestCustomTaskNoticesEditedParameters(t *testing.T) {
-	c := New(t)
-	c.AddPipelineRun(Run())
-	c.AddChange(Opened(Undecided))
+	c := rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.AddChange(rt.Opened(rt.Undecided))
 	c.AddCustomRun(gate())
 	if _, err := pass(t, c, v1alpha1.KindApproveChange); err != nil {
 		t.Fatal(err)
 	}
 	run := c.CustomRun("task")
 	run.Spec.Params = append(run.Spec.Params, v1beta1.Param{Name: "approval-timeout", Value: *v1beta1.NewStructuredValues("20h")})
-	if _, err := c.Tekton.TektonV1beta1().CustomRuns(Namespace).Update(t.Context(), run, metav1.UpdateOptions{}); err != nil {
+	if _, err := c.Tekton.TektonV1beta1().CustomRuns(rt.Namespace).Update(t.Context(), run, metav1.UpdateOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := pass(t, c, v1alpha1.KindApproveChange); err != nil {
@@ -301,9 +301,9 @@ func TestCustomTaskNoticesEditedParameters(t *testing.T) {
 }
 
 func TestCustomTaskReadsPastACacheThatLags(t *testing.T) {
-	c := New(t)
-	c.AddPipelineRun(Run())
-	c.StoreChange(Opened())
+	c := rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.StoreChange(rt.Opened())
 	c.AddCustomRun(open())
 	if _, err := pass(t, c, v1alpha1.KindOpenChange); err != nil {
 		t.Fatal(err)
@@ -314,9 +314,9 @@ func TestCustomTaskReadsPastACacheThatLags(t *testing.T) {
 }
 
 func TestCustomTaskRetriesOutagesAndNothingElse(t *testing.T) {
-	c := New(t)
-	c.AddPipelineRun(Run())
-	c.AddChange(Change())
+	c := rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.AddChange(rt.Change())
 	task := open()
 	task.Spec.Retries = 1
 	task.Spec.Timeout = &metav1.Duration{Duration: time.Minute}
@@ -346,9 +346,9 @@ func TestCustomTaskRetriesOutagesAndNothingElse(t *testing.T) {
 		t.Errorf("the first attempt is told as %v", first)
 	}
 
-	c = New(t)
-	c.AddPipelineRun(Run())
-	c.AddChange(Opened(func(s *v1alpha1.ChangeRequestStatus) { s.Approval.State = v1alpha1.ApprovalRejected }))
+	c = rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.AddChange(rt.Opened(func(s *v1alpha1.ChangeRequestStatus) { s.Approval.State = v1alpha1.ApprovalRejected }))
 	task = gate()
 	task.Spec.Retries = 3
 	c.AddCustomRun(task)
@@ -363,9 +363,9 @@ func TestCustomTaskRetriesOutagesAndNothingElse(t *testing.T) {
 // An answer that could not be stored is worked out again from what is stored, and
 // not forced over what somebody else has written meanwhile.
 func TestCustomTaskDoesNotOverwrite(t *testing.T) {
-	c := New(t)
-	c.AddPipelineRun(Run())
-	c.AddChange(Opened(Implemented))
+	c := rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.AddChange(rt.Opened(rt.Implemented))
 	c.AddCustomRun(gate())
 	conflict := apierrors.NewConflict(schema.GroupResource{Resource: "customruns"}, "task", nil)
 	tries := 0
@@ -379,9 +379,9 @@ func TestCustomTaskDoesNotOverwrite(t *testing.T) {
 }
 
 func TestCustomTaskTellsPeople(t *testing.T) {
-	c := New(t)
-	c.AddPipelineRun(Run())
-	c.AddChange(Opened(Undecided))
+	c := rt.New(t)
+	c.AddPipelineRun(rt.Run())
+	c.AddChange(rt.Opened(rt.Undecided))
 	c.AddCustomRun(gate("gate", "stop"))
 	if _, err := pass(t, c, v1alpha1.KindApproveChange); err != nil {
 		t.Fatal(err)

@@ -45,7 +45,7 @@ var Now = metav1.NewTime(time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC))
 // Cluster is what a reconciler sees.
 type Cluster struct {
 	T      *testing.T
-	Clock  *clocktesting.FakePassiveClock
+	Clock  *clocktesting.FakeClock
 	Client *fakeclient.Clientset
 	Tekton *faketekton.Clientset
 	Events *record.FakeRecorder
@@ -61,7 +61,7 @@ func New(t *testing.T) *Cluster {
 	}
 	c := &Cluster{
 		T:          t,
-		Clock:      clocktesting.NewFakePassiveClock(Now.Time),
+		Clock:      clocktesting.NewFakeClock(Now.Time),
 		Client:     fakeclient.NewSimpleClientset(),
 		Tekton:     faketekton.NewSimpleClientset(),
 		Events:     record.NewFakeRecorder(100),
@@ -282,4 +282,10 @@ func Results(run *v1beta1.CustomRun) map[string]string {
 		results[result.Name] = result.Value
 	}
 	return results
+}
+
+// AddCachedPipelineRun puts a PipelineRun into the cache only.
+func (c *Cluster) AddCachedPipelineRun(run *tektonv1.PipelineRun) {
+	c.T.Helper()
+	c.cache(c.pipelineRuns, run)
 }
