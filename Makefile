@@ -13,6 +13,10 @@ export CGO_ENABLED := 0
 CLUSTER ?= local
 export CLUSTER
 
+# Where built programs are kept between runs, outside the checkout.
+COUNTERSIGN_CACHE ?= $(if $(filter 0,$(shell id -u)),/var/cache,$(or $(XDG_CACHE_HOME),$(HOME)/.cache))/countersign
+export COUNTERSIGN_CACHE
+
 # Which story make demo tells; `make demo SCENARIO=help` lists them.
 SCENARIO ?= ready
 
@@ -54,6 +58,7 @@ ifeq ($(CLUSTER),local)
 else
 	@go run ./test/demo --remove
 endif
+	@rm -rf bin
 
 ##@ Test
 
@@ -135,6 +140,7 @@ endif
 .PHONY: cluster-env
 cluster-env: ## print the cluster's environment: eval "$(make -s cluster-env)"
 	@$(CLUSTER_TOOL) env
+	@echo 'export PATH="$(CURDIR)/bin:$$PATH"'
 
 .PHONY: cluster-status
 cluster-status: ## show each part of the cluster

@@ -8,7 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 version=$1
-bin=${COUNTERSIGN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/countersign}/golangci-lint-$version
+bin=${COUNTERSIGN_CACHE:?run make lint}/golangci-lint-$version
 if [[ ! -x $bin/golangci-lint ]]; then
   echo "building golangci-lint $version, once" >&2
   GOBIN=$bin go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$version"
