@@ -30,6 +30,7 @@ type moments struct {
 func began(task string) string  { return "began " + task }
 func ended(what string) string  { return "ended " + what }
 func waiting(run string) string { return "waiting " + run }
+func passed(run string) string  { return "passed " + run }
 
 // observe watches the runs of a namespace until the context is over.
 func observe(ctx context.Context, p *fixture.Project) (*moments, error) {
@@ -96,6 +97,9 @@ func (m *moments) note(event watch.Event, now time.Time) {
 		for _, condition := range object.Status.Conditions {
 			if condition.Reason == "AwaitingApproval" {
 				first(waiting(object.Labels["tekton.dev/pipelineRun"]))
+			}
+			if condition.Reason == "Approved" {
+				first(passed(object.Labels["tekton.dev/pipelineRun"]))
 			}
 		}
 	}
