@@ -173,12 +173,12 @@ func waitForRollback(ctx context.Context, p *Params, c *assess.Clients) (*tekton
 	if _, err := poll(ctx, c.Now().Add(p.RollbackWait), c.Now, ask); err != nil {
 		return nil, err
 	}
-	switch {
-	case end == change.TaskUnfinished:
+	switch end {
+	case change.TaskUnfinished:
 		c.Progress.Say("Rollback: UNFINISHED when the time for closing ran out; the record will be amended")
-	case end == change.TaskFailed:
+	case change.TaskFailed:
 		c.Progress.Say("Rollback: FAILED. The target may be in neither the old nor the new state.")
-	case end == change.TaskSucceeded:
+	case change.TaskSucceeded:
 		c.Progress.Say("Rollback: succeeded")
 	}
 	return run, nil

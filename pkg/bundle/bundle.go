@@ -34,8 +34,8 @@ const (
 
 	// emptyMediaType and emptyConfig are the config of an artifact that has none.
 	// https://github.com/opencontainers/image-spec/blob/v1.1.0/manifest.md#guidance-for-an-empty-descriptor
-	emptyMediaType types.MediaType = "application/vnd.oci.empty.v1+json"
-	emptyConfig                    = "{}"
+	emptyMediaType = types.MediaType("application/vnd.oci.empty.v1+json")
+	emptyConfig    = "{}"
 
 	// maxPathLength bounds a path; no file system takes longer ones.
 	maxPathLength = 1024

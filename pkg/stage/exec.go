@@ -74,7 +74,8 @@ func Exec(ctx context.Context, run Run) (code int, err error) {
 	if err != nil {
 		return ExitNotFound, err
 	}
-	cmd := exec.Command(args[0], args[1:]...)
+	// The context ends the whole group, below, and not the first process alone.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), args[0], args[1:]...)
 	cmd.Dir, cmd.Env, cmd.Stdout, cmd.Stderr = run.Dir, run.Env, run.Stdout, run.Stderr
 	// A group of its own, so that all of it can be ended.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
