@@ -512,3 +512,31 @@ func TestRecordStaysSmall(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordTellsOnceThatADecisionDoesNotCount(t *testing.T) {
+	w := inPlace(t)
+	w.Approvals = []*v1alpha1.ChangeApproval{approve("a1", "system:serviceaccount:shop:bot")}
+	w.pass(t)
+	status := w.pass(t)
+	wantState(t, status, v1alpha1.StateAuthorize, v1alpha1.ApprovalRequested)
+	if last := story(status)[4:]; len(last) != 1 || last[0] != "DecisionNotCounted a1 by system:serviceaccount:shop:bot" {
+		t.Errorf("the history ends with %q", last)
+	}
+}
+
+func TestRecordKeepsTheCategoryThatClosedIt(t *testing.T) {
+	w := newWorld()
+	w.opens(ownRun)
+	w.opens(laterRun)
+	w.submitted()
+	w.gateAsks(ownRun)
+	w.pass(t)
+	w.gateEnds(v1alpha1.ReasonApproved)
+	w.concludes("chg-a-x", ownRun, v1alpha1.OutcomeDeployed, true)
+	wantState(t, w.pass(t), v1alpha1.StateClosed, v1alpha1.ApprovalApproved)
+	w.concludes("chg-a-y", laterRun, v1alpha1.OutcomeDeployFailed, true)
+	status := w.pass(t)
+	if status.CloseCategory != v1alpha1.CategorySuccessful || status.Runs[1].CloseCategory != v1alpha1.CategoryUnsuccessful {
+		t.Errorf("category %q, of the other run %q", status.CloseCategory, status.Runs[1].CloseCategory)
+	}
+}

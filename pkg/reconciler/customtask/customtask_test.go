@@ -85,6 +85,11 @@ func TestCustomTask(t *testing.T) {
 			task: gate(), change: rt.Opened(rt.Implemented), want: "True Approved",
 			results: map[string]string{"decision": "approved", "change-request-id": "chg-a", "change-request-state": "Implement"},
 		},
+		"reasons are never a format": {
+			task: gate(), change: rt.Opened(rt.Implemented, func(s *v1alpha1.ChangeRequestStatus) { s.Approval.Reasons = []string{"100%d sure"} }),
+			want: "True Approved", message: "100%d sure",
+			results: map[string]string{"decision": "approved", "change-request-id": "chg-a", "change-request-state": "Implement"},
+		},
 		"a gate that waits until the policy's timeout": {
 			task: gate(), change: rt.Opened(rt.Undecided), want: "Unknown AwaitingApproval", again: 30 * time.Minute,
 		},
