@@ -90,9 +90,10 @@ func Decide(in Input) v1alpha1.ChangeRequestStatus {
 		(*record).judge,
 		(*record).takeUp,
 		(*record).submit,
-		(*record).countDecisions,
 		(*record).noteGates,
+		(*record).withdraw,
 		(*record).conclude,
+		(*record).countDecisions,
 		(*record).implement,
 		(*record).move,
 	} {
@@ -190,50 +191,6 @@ func (r *record) submit() {
 	}
 }
 
-// countDecisions: what people say. While a run deploys the change a decision is
-// put off; after something was deployed it comes too late.
-func (r *record) countDecisions() {
-	if Over(r.status.State) || r.Policy == nil || r.busy() {
-		return
-	}
-	if r.tried() {
-		r.ignoreDecisions("it came after the change had been deployed")
-		return
-	}
-	approval := &r.status.Approval
-	tally := CountDecisions(approval.Decisions, r.Approvals, approval.Required, r.Change.Spec.ContentHash)
-	for _, decision := range tally.Counted[len(approval.Decisions):] {
-		if approval.State == v1alpha1.ApprovalApproved && decision.Decision == v1alpha1.DecisionApprove {
-			r.uncounted(decision.Approval, decision.User, "the change is approved already")
-			continue
-		}
-		approval.Decisions = append(approval.Decisions, decision)
-		word := "approved"
-		if decision.Decision == v1alpha1.DecisionReject {
-			word = "rejected"
-		}
-		r.noteAt(decision.Time, v1alpha1.EventDecided, decision.Approval, decision.User, word+comment(decision.Comment))
-	}
-	for _, not := range tally.NotCounted {
-		r.uncounted(not.Approval.Name, not.Approval.Spec.Approver.Username, not.Reason)
-	}
-	switch {
-	case tally.Rejected && approval.State != v1alpha1.ApprovalRejected:
-		approval.State = v1alpha1.ApprovalRejected
-		last := approval.Decisions[len(approval.Decisions)-1]
-		r.condition(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonRejected, last.User+" rejected"+comment(last.Comment))
-		r.noteAt(last.Time, v1alpha1.EventRejected, "", last.User, "the change may not be deployed"+comment(last.Comment))
-	case tally.Approved && approval.State == v1alpha1.ApprovalRequested:
-		last := approval.Decisions[len(approval.Decisions)-1]
-		people := make([]string, 0, len(approval.Decisions))
-		for _, decision := range approval.Decisions {
-			people = append(people, decision.User)
-		}
-		approval.Reasons = []string{"approved by " + strings.Join(people, ", ")}
-		r.approve(last.User, approval.Reasons[0])
-	}
-}
-
 // noteGates: how gates ended that did not let their run through.
 func (r *record) noteGates() {
 	for _, gate := range r.Gates {
@@ -245,6 +202,18 @@ func (r *record) noteGates() {
 		if gate.Reason != v1alpha1.ReasonApproved {
 			r.note(v1alpha1.EventGateEnded, string(run.UID), runActor(run.RunRef), gate.Reason+": "+gate.Message)
 		}
+	}
+}
+
+// withdraw: a gate may be cancelled in the moment in which the record lets its run
+// through; then it never did.
+func (r *record) withdraw() {
+	current := r.status.Implementing
+	if current == nil {
+		return
+	}
+	if run := FindRun(&r.status, current.UID); run != nil && run.Gate != "" && run.Gate != v1alpha1.ReasonApproved && run.Outcome == "" {
+		r.status.Implementing = nil
 	}
 }
 
@@ -293,15 +262,55 @@ func (r *record) include(run *v1alpha1.RunStatus, conclusion *v1alpha1.ChangeCon
 	r.note(v1alpha1.EventConcluded, conclusion.Name, runActor(run.RunRef), message)
 }
 
+// countDecisions: what people say. Once a run was let through a decision is put off
+// until it is known what the run did, even if the run has ended without a word: a
+// change that may have been deployed is not given up. After something was deployed
+// a decision comes too late.
+func (r *record) countDecisions() {
+	if Over(r.status.State) || r.Policy == nil || r.begun() {
+		return
+	}
+	if r.tried() {
+		r.ignoreDecisions("it came after the change had been deployed")
+		return
+	}
+	approval := &r.status.Approval
+	tally := CountDecisions(approval.Decisions, r.Approvals, approval.Required, r.Change.Spec.ContentHash)
+	for _, decision := range tally.Counted[len(approval.Decisions):] {
+		if approval.State == v1alpha1.ApprovalApproved && decision.Decision == v1alpha1.DecisionApprove {
+			r.uncounted(decision.Approval, decision.User, "the change is approved already")
+			continue
+		}
+		approval.Decisions = append(approval.Decisions, decision)
+		word := "approved"
+		if decision.Decision == v1alpha1.DecisionReject {
+			word = "rejected"
+		}
+		r.noteAt(decision.Time, v1alpha1.EventDecided, decision.Approval, decision.User, word+comment(decision.Comment))
+	}
+	for _, not := range tally.NotCounted {
+		r.uncounted(not.Approval.Name, not.Approval.Spec.Approver.Username, not.Reason)
+	}
+	switch {
+	case tally.Rejected && approval.State != v1alpha1.ApprovalRejected:
+		approval.State = v1alpha1.ApprovalRejected
+		last := approval.Decisions[len(approval.Decisions)-1]
+		r.condition(v1alpha1.ConditionApproved, metav1.ConditionFalse, v1alpha1.ReasonRejected, last.User+" rejected"+comment(last.Comment))
+		r.noteAt(last.Time, v1alpha1.EventRejected, "", last.User, "the change may not be deployed"+comment(last.Comment))
+	case tally.Approved && approval.State == v1alpha1.ApprovalRequested:
+		last := approval.Decisions[len(approval.Decisions)-1]
+		people := make([]string, 0, len(approval.Decisions))
+		for _, decision := range approval.Decisions {
+			people = append(people, decision.User)
+		}
+		approval.Reasons = []string{"approved by " + strings.Join(people, ", ")}
+		r.approve(last.User, approval.Reasons[0])
+	}
+}
+
 // implement: an approved change is begun for the first run whose gate asks, unless
 // another run that has not ended is at it.
 func (r *record) implement() {
-	// A gate that ended in another way after all never let its run through.
-	if current := r.status.Implementing; current != nil {
-		if run := FindRun(&r.status, current.UID); run != nil && run.Gate != "" && run.Gate != v1alpha1.ReasonApproved && run.Outcome == "" {
-			r.status.Implementing = nil
-		}
-	}
 	if r.Policy == nil || !r.submitted() || Over(r.status.State) || r.closedBy() != nil {
 		return
 	}
@@ -321,14 +330,19 @@ func (r *record) implement() {
 	}
 }
 
-// busy: a run implements the change, and has neither ended nor concluded.
-func (r *record) busy() bool {
+// begun: a run was let through, and nobody knows yet what it did.
+func (r *record) begun() bool {
 	current := r.status.Implementing
-	if current == nil || r.Ended[current.UID] {
+	if current == nil {
 		return false
 	}
 	run := FindRun(&r.status, current.UID)
 	return run == nil || run.Outcome == ""
+}
+
+// busy: a run was let through and may still be at it.
+func (r *record) busy() bool {
+	return r.begun() && !r.Ended[r.status.Implementing.UID]
 }
 
 // tried: some run deployed the change, well or badly.

@@ -540,3 +540,19 @@ func TestRecordKeepsTheCategoryThatClosedIt(t *testing.T) {
 		t.Errorf("category %q, of the other run %q", status.CloseCategory, status.Runs[1].CloseCategory)
 	}
 }
+
+// A run that is cancelled in the middle of deploying leaves no word of it.
+func TestRecordDoesNotGiveUpWhatMayBeDeployed(t *testing.T) {
+	w := newWorld()
+	w.opens(ownRun)
+	w.submitted()
+	w.gateAsks(ownRun)
+	w.pass(t)
+	w.gateEnds(v1alpha1.ReasonApproved)
+	w.Ended[ownRun.UID] = true
+	w.Approvals = []*v1alpha1.ChangeApproval{reject("a1", "ann")}
+	wantState(t, w.pass(t), v1alpha1.StateImplement, v1alpha1.ApprovalApproved)
+	// Once it is known that nothing was, the rejection counts.
+	w.concludes("chg-a-x", ownRun, v1alpha1.OutcomeNotStarted, true)
+	wantState(t, w.pass(t), v1alpha1.StateCanceled, v1alpha1.ApprovalRejected)
+}

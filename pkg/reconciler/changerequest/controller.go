@@ -126,6 +126,12 @@ func NewController(ctx context.Context, _ configmap.Watcher) *controller.Impl {
 		enqueueUndecided(corev1.NamespaceAll)
 	}))
 	handle(ctx, namespaceinformer.Get(ctx).Informer(), cache.ResourceEventHandlerFuncs{
+		// A change request may become known before its namespace does.
+		AddFunc: func(object any) {
+			if namespace, ok := object.(*corev1.Namespace); ok {
+				enqueueUndecided(namespace.Name)
+			}
+		},
 		UpdateFunc: func(before, after any) {
 			old, okOld := before.(*corev1.Namespace)
 			now, okNow := after.(*corev1.Namespace)
