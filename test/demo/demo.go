@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/test/fixture"
 )
 
@@ -69,9 +70,8 @@ func (d *demo) tell(ctx context.Context, scenarioName string) error {
 		return err
 	}
 	d.out.say("\nWhat to try next\n\n%s", listScenarios())
-	d.out.say("  tkn change list -n %s                    every change of the demo\n"+
-		"  make down                                         take everything away again\n\n"+
-		"tkn, the tkn change plugin and kubectl find the cluster after:  eval \"$(make -s cluster-env)\"", d.project.Namespace)
+	d.out.say("  %-37s every change of the demo\n  %-37s take everything away again\n\n"+
+		"tkn with the change plugin, and kubectl, find the cluster after:\n\n  %s", "tkn change list -n "+d.project.Namespace, "make down", d.shell())
 	return nil
 }
 
@@ -154,7 +154,7 @@ func (d *demo) play(ctx context.Context, s scenario) error {
 		return advise(err, "the command above is what was tried")
 	}
 	d.run = run
-	d.out.say("%s started %.0fs after the demo", run.Name, time.Since(d.began).Seconds())
+	d.out.say("%s started, %.0fs after the demo began", run.Name, time.Since(d.began).Seconds())
 
 	finished, err := d.watch(ctx, s)
 	if err != nil {
@@ -239,10 +239,19 @@ func (p *picture) waitsFor() string {
 
 func (d *demo) askFor(change string) string {
 	return fmt.Sprintf("\nThe gate waits, holding no pod. In another terminal, decide:\n\n"+
-		"  eval \"$(make -s cluster-env)\"\n"+
+		"  %[3]s\n"+
 		"  tkn change describe %[1]s -n %[2]s\n"+
 		"  tkn change approve %[1]s -n %[2]s -m 'The failures are known.'\n"+
-		"  tkn change reject %[1]s -n %[2]s -m 'Not with failing tests.'", change, d.project.Namespace)
+		"  tkn change reject %[1]s -n %[2]s -m 'Not with failing tests.'", change, d.project.Namespace, d.shell())
+}
+
+// shell is what a shell needs to reach the cluster as the demo does.
+func (d *demo) shell() string {
+	path := fmt.Sprintf("export PATH=%s:\"$PATH\"", fixture.Quote([]string{d.env.PluginFolder()}))
+	if d.external {
+		return path
+	}
+	return `eval "$(make -s cluster-env)"; ` + path
 }
 
 // note says something from another goroutine.
@@ -280,26 +289,31 @@ func (d *demo) conclude(ctx context.Context, s scenario, finished bool) error {
 	}
 	d.out.say("Expected: %s", s.expect)
 	if change == nil {
-		d.out.say("The run has no change request.\n")
-		log, err := d.run.Logs(ctx, "assess")
+		d.out.say("The run has no change request.")
+	} else {
+		d.out.say("")
+		if err := d.tknOut(ctx, "change", "describe", change.Name, "--namespace", d.project.Namespace); err != nil {
+			return err
+		}
+	}
+	if s.log != "" {
+		log, err := d.run.Logs(ctx, s.log)
 		if err != nil {
 			return err
 		}
-		d.out.say("The log of assess:\n\n%s", indent(fixture.Printable(log)))
-		return nil
+		d.out.say("\nThe log of %s\n\n%s", s.log, indent(fixture.Printable(log)))
 	}
-	d.out.say("")
-	if err := d.tknOut(ctx, "change", "describe", change.Name, "--namespace", d.project.Namespace); err != nil {
-		return err
-	}
-	if s.params["gate"] == "stop" {
-		log, err := d.run.Logs(ctx, "close-change")
-		if err != nil {
-			return err
-		}
-		d.out.say("\nWhat the run printed at its end:\n\n%s", indent(fixture.Printable(log)))
+	if red := current.Status.GetCondition("Succeeded").IsFalse(); finished && red != s.refused && !decidedByPerson(change) {
+		return advise(fmt.Errorf("the run ended otherwise than it should in this story: %s", fixture.Why(current)),
+			"tkn pipelinerun logs %[1]s -n %[2]s shows what every task said; kubectl -n %[3]s logs deployment/countersign-controller what the controller did",
+			d.run.Name, d.project.Namespace, fixture.SystemNamespace)
 	}
 	return nil
+}
+
+// decidedByPerson is true if the end of the story was somebody's choice.
+func decidedByPerson(change *v1alpha1.ChangeRequest) bool {
+	return change != nil && len(change.Status.Approval.Decisions) > 0
 }
 
 func indent(text string) string {

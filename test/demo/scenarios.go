@@ -27,6 +27,10 @@ type scenario struct {
 	body     func(*fixture.Body)
 	// nothingNew promotes nothing: the target stays as it is.
 	nothingNew bool
+	// refused is true if the run must not deploy, and so ends red.
+	refused bool
+	// log is the task whose log belongs to the story.
+	log string
 	// params of the run, beside the usual ones.
 	params map[string]string
 	// atGate acts when the gate waits for a decision. Without it, a person has to.
@@ -90,6 +94,8 @@ var scenarios = []scenario{
 		name:     "stop",
 		story:    "not approved, and the gate does not wait: the run ends, the change stays open",
 		expect:   "the change in state Authorize; approve it, then resume with the printed command",
+		refused:  true,
+		log:      "close-change",
 		outcomes: blocked,
 		params:   map[string]string{"gate": "stop"},
 	},
@@ -97,6 +103,7 @@ var scenarios = []scenario{
 		name:     "reject",
 		story:    "an approver says no while the gate waits",
 		expect:   "state Canceled, nothing deployed",
+		refused:  true,
 		outcomes: blocked,
 		atGate: func(ctx context.Context, d *demo, change string) error {
 			return d.tkn(ctx, "change", "reject", change, "--namespace", d.project.Namespace, "--message", "The failed unit tests concern this release.", "--yes")
@@ -106,6 +113,7 @@ var scenarios = []scenario{
 		name:     "timeout",
 		story:    "nobody decides in time",
 		expect:   "the gate ends with reason Expired, the change stays open",
+		refused:  true,
 		outcomes: blocked,
 		params:   map[string]string{"approval-timeout": "20s"},
 	},
@@ -113,15 +121,18 @@ var scenarios = []scenario{
 		name:     "cancel",
 		story:    "the run is cancelled while the gate waits",
 		expect:   "the gate ends with reason CustomRunCancelled, nothing deployed",
+		refused:  true,
 		outcomes: blocked,
 		atGate: func(ctx context.Context, d *demo, _ string) error {
 			return d.tkn(ctx, "pipelinerun", "cancel", d.run.Name, "--namespace", d.project.Namespace)
 		},
 	},
 	{
-		name:   "faults",
-		story:  "the promotion pull request has five faults",
-		expect: "one message that lists all five, no change request",
+		name:    "faults",
+		story:   "the promotion pull request has five faults",
+		expect:  "one message that lists all five, no change request",
+		refused: true,
+		log:     "assess",
 		body: func(b *fixture.Body) {
 			b.Priority, b.Assignee, b.CustomerImpact = "Urgent", "somebody", "Critical | High | Moderate | Low | No_Impact"
 			b.DeploymentImpact, b.BackoutPlan = "", "_PROVIDE INFORMATION_"
@@ -151,12 +162,14 @@ var scenarios = []scenario{
 		name:   "own-task",
 		story:  "deploy and acceptance test are a Task of your own",
 		expect: "its log shows the change request's id and the bundle",
+		log:    "deploy",
 		params: map[string]string{"deploy-task": "announce", "acceptance-test-task": "announce"},
 	},
 	{
 		name:       "unchanged",
 		story:      "nothing changed since the last deployment",
 		expect:     "green at once, no change request",
+		log:        "assess",
 		nothingNew: true,
 	},
 	{
