@@ -247,11 +247,10 @@ func (d *demo) askFor(change string) string {
 
 // shell is what a shell needs to reach the cluster as the demo does.
 func (d *demo) shell() string {
-	path := fmt.Sprintf("export PATH=%s:\"$PATH\"", fixture.Quote([]string{d.env.PluginFolder()}))
 	if d.external {
-		return path
+		return fmt.Sprintf("export PATH=%s:\"$PATH\"", fixture.Quote([]string{d.env.PluginFolder()}))
 	}
-	return `eval "$(make -s cluster-env)"; ` + path
+	return `eval "$(make -s cluster-env)"`
 }
 
 // note says something from another goroutine.

@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/test/fixture"
 )
@@ -249,19 +247,4 @@ func (d *demo) concluded(ctx context.Context) (bool, error) {
 	}
 	tag := d.project.Inventory.Tag(fixture.Target + "_latest")
 	return tag != "" && tag == d.project.Inventory.Head(fixture.Target), nil
-}
-
-// lastChange is the newest change request of the demo, empty if there is none.
-func (d *demo) lastChange(ctx context.Context) (string, error) {
-	list, err := d.env.Countersign.CountersignV1alpha1().ChangeRequests(d.project.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		return "", err
-	}
-	newest, name := metav1.Time{}, ""
-	for _, change := range list.Items {
-		if newest.Before(&change.CreationTimestamp) {
-			newest, name = change.CreationTimestamp, change.Name
-		}
-	}
-	return name, nil
 }
