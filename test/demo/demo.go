@@ -89,8 +89,8 @@ func (d *demo) prepare(ctx context.Context) error {
 		if err != nil {
 			return advise(err, "KO_DOCKER_REPO is %q: can you push there?", os.Getenv("KO_DOCKER_REPO"))
 		}
-		d.out.say("On this cluster, the demo makes the namespaces %s, %s and %s-app, and outside namespaces only:\n  %s\n  ChangePolicy/%s",
-			fixture.SystemNamespace, name, name, strings.Join(resolved.ClusterScoped, "\n  "), name)
+		d.out.say("On this cluster, the demo makes the namespaces %s, %s and %s-app, and outside of these only:\n  %s\n  ChangePolicy/%s",
+			fixture.SystemNamespace, name, name, strings.Join(resolved.Outside, "\n  "), name)
 	}
 	step := time.Now()
 	if d.installation, err = d.env.Install(ctx, d.step); err != nil {
