@@ -90,10 +90,8 @@ type Uncounted struct {
 // approvals are not needed and not counted; a rejection still is.
 func CountDecisions(counted []v1alpha1.DecisionStatus, approvals []*v1alpha1.ChangeApproval, required int, contentHash string) Tally {
 	tally := Tally{Counted: slices.Clone(counted)}
-	known := map[string]bool{}
 	people := map[string]bool{}
 	for _, decision := range counted {
-		known[decision.Approval] = true
 		if decision.Decision == v1alpha1.DecisionReject {
 			tally.Rejected = true
 		} else {
@@ -102,7 +100,7 @@ func CountDecisions(counted []v1alpha1.DecisionStatus, approvals []*v1alpha1.Cha
 	}
 
 	for _, approval := range oldestFirst(approvals) {
-		if known[approval.Name] {
+		if slices.ContainsFunc(counted, func(decision v1alpha1.DecisionStatus) bool { return isOf(decision, approval) }) {
 			continue
 		}
 		if reason := whyNotCounted(approval, contentHash, tally.Rejected, people, required); reason != "" {
@@ -125,6 +123,14 @@ func CountDecisions(counted []v1alpha1.DecisionStatus, approvals []*v1alpha1.Cha
 	// A requirement below one would let a change through that nobody approved.
 	tally.Approved = !tally.Rejected && required >= 1 && len(people) >= required
 	return tally
+}
+
+// isOf tells whether a decision was counted from an approval. The name alone does
+// not say so: who may delete a ChangeApproval can have another one, of somebody
+// else, created under its name.
+func isOf(decision v1alpha1.DecisionStatus, approval *v1alpha1.ChangeApproval) bool {
+	return decision.Approval == approval.Name && decision.User == approval.Spec.Approver.Username &&
+		decision.Decision == approval.Spec.Decision && decision.Time.Equal(&approval.CreationTimestamp)
 }
 
 func whyNotCounted(approval *v1alpha1.ChangeApproval, contentHash string, rejected bool, people map[string]bool, required int) string {

@@ -173,7 +173,7 @@ func TestCountDecisions(t *testing.T) {
 			approved: true, want: []string{"gone", "a2"},
 		},
 		"what was counted is not counted twice": {
-			counted:   []v1alpha1.DecisionStatus{{Approval: "a1", User: "ann", Decision: v1alpha1.DecisionApprove}},
+			counted:   []v1alpha1.DecisionStatus{{Approval: "a1", User: "ann", Decision: v1alpha1.DecisionApprove, Time: approve("a1", "ann").CreationTimestamp}},
 			approvals: []*v1alpha1.ChangeApproval{approve("a1", "ann")}, required: 2,
 			want: []string{"a1"},
 		},

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -195,10 +196,14 @@ func (r *record) submit() {
 func (r *record) noteGates() {
 	for _, gate := range r.Gates {
 		run := FindRun(&r.status, gate.Run.UID)
-		if run == nil || gate.Reason == "" || run.Gate != "" {
+		if run == nil || gate.Reason == "" || run.Gate == v1alpha1.ReasonApproved {
 			continue
 		}
-		run.Gate = gate.Reason
+		// A run may have several gates: one that let it through outweighs any other,
+		// since from then on the run may be deploying.
+		if run.Gate == "" || gate.Reason == v1alpha1.ReasonApproved {
+			run.Gate = gate.Reason
+		}
 		if gate.Reason != v1alpha1.ReasonApproved {
 			r.note(v1alpha1.EventGateEnded, string(run.UID), runActor(run.RunRef), gate.Reason+": "+gate.Message)
 		}
@@ -262,15 +267,15 @@ func (r *record) include(run *v1alpha1.RunStatus, conclusion *v1alpha1.ChangeCon
 	r.note(v1alpha1.EventConcluded, conclusion.Name, runActor(run.RunRef), message)
 }
 
-// countDecisions: what people say. Once a run was let through a decision is put off
-// until it is known what the run did, even if the run has ended without a word: a
-// change that may have been deployed is not given up. After something was deployed
-// a decision comes too late.
+// countDecisions: what people say. While a run that was let through may be at it, a
+// decision is put off. Once a run was let through, approvals come too late, and a
+// rejection cannot give up what may have been deployed; but it keeps every further
+// run from deploying the change again.
 func (r *record) countDecisions() {
-	if Over(r.status.State) || r.Policy == nil || r.begun() {
+	if Over(r.status.State) || r.Policy == nil || r.busy() || (r.begun() && !r.rejectionStands()) {
 		return
 	}
-	if r.tried() {
+	if r.tried() && (r.deployed() || !r.rejectionStands()) {
 		r.ignoreDecisions("it came after the change had been deployed")
 		return
 	}
@@ -286,7 +291,7 @@ func (r *record) countDecisions() {
 		if decision.Decision == v1alpha1.DecisionReject {
 			word = "rejected"
 		}
-		r.noteAt(decision.Time, v1alpha1.EventDecided, decision.Approval, decision.User, word+comment(decision.Comment))
+		r.noteDecision(decision, word+comment(decision.Comment))
 	}
 	for _, not := range tally.NotCounted {
 		r.uncounted(not.Approval.Name, not.Approval.Spec.Approver.Username, not.Reason)
@@ -340,6 +345,17 @@ func (r *record) begun() bool {
 	return run == nil || run.Outcome == ""
 }
 
+// rejectionStands: a rejection that counts is stored, looked at before or not.
+func (r *record) rejectionStands() bool {
+	approval := r.status.Approval
+	return CountDecisions(approval.Decisions, r.Approvals, approval.Required, r.Change.Spec.ContentHash).Rejected
+}
+
+// deployed: some run deployed the change well.
+func (r *record) deployed() bool {
+	return slices.ContainsFunc(r.status.Runs, func(run v1alpha1.RunStatus) bool { return run.Outcome == v1alpha1.OutcomeDeployed })
+}
+
 // busy: a run was let through and may still be at it.
 func (r *record) busy() bool {
 	return r.begun() && !r.Ended[r.status.Implementing.UID]
@@ -379,6 +395,18 @@ func (r *record) ignoreDecisions(reason string) {
 			r.uncounted(approval.Name, approval.Spec.Approver.Username, reason)
 		}
 	}
+}
+
+// noteDecision adds that a decision was counted. Where the name of its approval
+// was used before, the time tells the two apart.
+func (r *record) noteDecision(decision v1alpha1.DecisionStatus, message string) {
+	subject := decision.Approval
+	if slices.ContainsFunc(r.status.History, func(e v1alpha1.HistoryEvent) bool {
+		return e.Event == v1alpha1.EventDecided && e.Subject == subject && !e.Time.Equal(&decision.Time)
+	}) {
+		subject += "@" + decision.Time.UTC().Format(time.RFC3339)
+	}
+	r.noteAt(decision.Time, v1alpha1.EventDecided, subject, decision.User, message)
 }
 
 func (r *record) uncounted(approval, user, reason string) {

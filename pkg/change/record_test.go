@@ -551,8 +551,8 @@ func TestRecordDoesNotGiveUpWhatMayBeDeployed(t *testing.T) {
 	w.gateEnds(v1alpha1.ReasonApproved)
 	w.Ended[ownRun.UID] = true
 	w.Approvals = []*v1alpha1.ChangeApproval{reject("a1", "ann")}
-	wantState(t, w.pass(t), v1alpha1.StateImplement, v1alpha1.ApprovalApproved)
-	// Once it is known that nothing was, the rejection counts.
+	wantState(t, w.pass(t), v1alpha1.StateImplement, v1alpha1.ApprovalRejected)
+	// Once it is known that nothing was, the change is given up.
 	w.concludes("chg-a-x", ownRun, v1alpha1.OutcomeNotStarted, true)
 	wantState(t, w.pass(t), v1alpha1.StateCanceled, v1alpha1.ApprovalRejected)
 }

@@ -17,7 +17,9 @@ type stateRule struct {
 // only what the rules before them in Decide have settled.
 var stateRules = []stateRule{
 	// A person said no, before anything was deployed.
-	{v1alpha1.StateCanceled, func(r *record) bool { return r.status.Approval.State == v1alpha1.ApprovalRejected }},
+	{v1alpha1.StateCanceled, func(r *record) bool {
+		return r.status.Approval.State == v1alpha1.ApprovalRejected && !r.begun() && !r.tried()
+	}},
 	// The run that opened the change deployed it.
 	{v1alpha1.StateClosed, func(r *record) bool { return r.closedBy() != nil }},
 	// A run passed the gate and has not concluded, or was the last to pass it and
