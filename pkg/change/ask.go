@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -31,6 +33,10 @@ type Ask struct {
 	Bundle string
 }
 
+// maxBundleBytes is what a reference to a bundle may take: it is repeated in
+// messages, and no change request has a longer one.
+const maxBundleBytes = 2048
+
 // paramsOf are the parameters that each kind knows.
 var paramsOf = map[string][]string{
 	v1alpha1.KindOpenChange:    {v1alpha1.ParamChangeRequestID, v1alpha1.ParamGate, v1alpha1.ParamApprovalTimeout},
@@ -39,14 +45,14 @@ var paramsOf = map[string][]string{
 
 // ParseAsk reads the parameters of a custom task of a kind. It returns every
 // problem; with any of them the ask is not to be acted on, though its
-// ChangeRequest is filled in where there is one.
+// ChangeRequest is filled in where it can be one.
 func ParseAsk(kind string, params []Param) (Ask, []string) {
 	var problems []string
 	values := map[string]string{}
 	for _, param := range params {
 		switch {
 		case !slices.Contains(paramsOf[kind], param.Name):
-			problems = append(problems, fmt.Sprintf("unknown parameter %q: %s takes %s", param.Name, kind, strings.Join(paramsOf[kind], ", ")))
+			problems = append(problems, fmt.Sprintf("unknown parameter %.80q: %s takes %s", param.Name, kind, strings.Join(paramsOf[kind], ", ")))
 		case !param.IsString:
 			problems = append(problems, fmt.Sprintf("parameter %s must be a string", param.Name))
 		default:
@@ -62,24 +68,33 @@ func ParseAsk(kind string, params []Param) (Ask, []string) {
 		Gate:          v1alpha1.GateMode(values[v1alpha1.ParamGate]),
 		Bundle:        values[v1alpha1.ParamBundle],
 	}
-	if ask.ChangeRequest == "" {
+	switch faults := validation.IsDNS1123Label(ask.ChangeRequest); {
+	case ask.ChangeRequest == "":
 		problems = append(problems, fmt.Sprintf("parameter %s is missing", v1alpha1.ParamChangeRequestID))
+	case len(faults) > 0:
+		// Asking the API server for such a name would fail for ever, and not end the task.
+		problems = append(problems, fmt.Sprintf("parameter %s is %.80q, which cannot be the name of a change request", v1alpha1.ParamChangeRequestID, ask.ChangeRequest))
+		ask.ChangeRequest = ""
 	}
 	switch ask.Gate {
 	case "", v1alpha1.GateWait, v1alpha1.GateStop:
 	default:
-		problems = append(problems, fmt.Sprintf("parameter %s is %q: want %s, %s, or nothing for the policy's", v1alpha1.ParamGate, string(ask.Gate), v1alpha1.GateWait, v1alpha1.GateStop))
+		problems = append(problems, fmt.Sprintf("parameter %s is %.80q: want %s, %s, or nothing for the policy's", v1alpha1.ParamGate, string(ask.Gate), v1alpha1.GateWait, v1alpha1.GateStop))
 	}
 	if text := values[v1alpha1.ParamApprovalTimeout]; text != "" {
 		timeout, err := time.ParseDuration(text)
 		if err != nil || timeout <= 0 {
-			problems = append(problems, fmt.Sprintf("parameter %s is %q: want a duration such as 90m, or nothing for the policy's", v1alpha1.ParamApprovalTimeout, text))
+			problems = append(problems, fmt.Sprintf("parameter %s is %.80q: want a duration such as 90m, or nothing for the policy's", v1alpha1.ParamApprovalTimeout, text))
 		} else {
 			ask.ApprovalTimeout = timeout
 		}
 	}
-	if kind == v1alpha1.KindApproveChange && ask.Bundle == "" {
+	switch {
+	case kind == v1alpha1.KindApproveChange && ask.Bundle == "":
 		problems = append(problems, fmt.Sprintf("parameter %s is missing", v1alpha1.ParamBundle))
+	case len(ask.Bundle) > maxBundleBytes:
+		problems = append(problems, fmt.Sprintf("parameter %s is %d bytes long, more than %d", v1alpha1.ParamBundle, len(ask.Bundle), maxBundleBytes))
+		ask.Bundle = ""
 	}
 	return ask, problems
 }
