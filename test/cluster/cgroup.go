@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
@@ -10,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 )
 
 // cgroupName is the group, in every hierarchy, that holds all pods.
@@ -113,18 +115,17 @@ func delegateControllers(root string) error {
 func removeCgroup() error {
 	roots, _, err := cgroupRoots()
 	if err != nil {
-		return nil // nothing can be in a group that is not there
+		return nil //nolint:nilerr // nothing can be in a group that is not there
 	}
 	for _, root := range roots {
 		group := filepath.Join(root, cgroupName)
 		var last error
-		for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		removed := func() bool {
 			killGroup(group)
-			if last = removeGroup(group); last == nil {
-				break
-			}
+			last = removeGroup(group)
+			return last == nil
 		}
-		if last != nil {
+		if !within(stopTimeout, removed) {
 			return last
 		}
 	}
@@ -135,20 +136,25 @@ func removeCgroup() error {
 // the containers.
 func killGroup(group string) {
 	_ = filepath.WalkDir(group, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.IsDir() {
-			return nil
-		}
-		processes, err := os.ReadFile(filepath.Join(path, "cgroup.procs"))
-		if err != nil {
-			return nil
-		}
-		for _, field := range strings.Fields(string(processes)) {
-			if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
+		if err == nil && entry.IsDir() {
+			killMembers(path)
 		}
 		return nil
 	})
+}
+
+// killMembers kills the processes of one group. A group that cannot be read has
+// gone in the meantime.
+func killMembers(group string) {
+	processes, err := os.ReadFile(filepath.Join(group, "cgroup.procs"))
+	if err != nil {
+		return
+	}
+	for _, field := range strings.Fields(string(processes)) {
+		if pid, err := strconv.Atoi(field); err == nil && pid > 1 {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
 }
 
 // removeGroup removes a group, the deepest first: a group with groups below it

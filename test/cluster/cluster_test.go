@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 //go:build cluster
 
 // These tests use the cluster that `up` has brought up; they leave nothing in

@@ -1,8 +1,12 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
 	"io"
 	"testing"
 
@@ -22,7 +26,7 @@ func files(t *testing.T, i image) map[string]string {
 	found := map[string]string{}
 	for reader := tar.NewReader(stream); ; {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return found
 		}
 		if err != nil {
@@ -32,10 +36,10 @@ func files(t *testing.T, i image) map[string]string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch {
-		case header.Typeflag == tar.TypeSymlink:
+		switch header.Typeflag {
+		case tar.TypeSymlink:
 			found[header.Name] = "-> " + header.Linkname
-		case header.Typeflag == tar.TypeReg:
+		case tar.TypeReg:
 			found[header.Name] = string(content)
 		}
 	}
@@ -106,7 +110,7 @@ func TestTarballHasEveryFolderOnce(t *testing.T) {
 	var got []string
 	for reader := tar.NewReader(bytes.NewReader(layer)); ; {
 		header, err := reader.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

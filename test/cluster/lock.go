@@ -1,6 +1,10 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,9 +23,9 @@ func lock(path string, waiting func()) (unlock func(), err error) {
 	}
 	fd := int(file.Fd())
 	err = syscall.Flock(fd, syscall.LOCK_EX|syscall.LOCK_NB)
-	if err == syscall.EWOULDBLOCK {
+	if errors.Is(err, syscall.EWOULDBLOCK) {
 		waiting()
-		for err = syscall.EINTR; err == syscall.EINTR; {
+		for err = syscall.EINTR; errors.Is(err, syscall.EINTR); {
 			err = syscall.Flock(fd, syscall.LOCK_EX)
 		}
 	}

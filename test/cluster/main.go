@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command cluster is a whole Kubernetes with Tekton on one Linux machine, for
 // tests: etcd, containerd, Kubernetes, Tekton Pipelines, a registry, a forge and
 // an S3 server. It needs no container image from anywhere: everything is built
@@ -47,7 +50,7 @@ func main() {
 
 func dispatch(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("no command\n\n" + usage)
+		return errors.New("no command\n\n" + strings.TrimSpace(usage))
 	}
 	command, args := args[0], args[1:]
 	if command == "help" || command == "-h" || command == "--help" {

@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 package main
 
 import (
@@ -208,7 +211,7 @@ func (c *cluster) end(name string, signals ...syscall.Signal) error {
 		if !running {
 			break
 		}
-		if err := syscall.Kill(record.PID, signal); err != nil && err != syscall.ESRCH {
+		if err := syscall.Kill(record.PID, signal); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return fmt.Errorf("ending %s: %w", name, err)
 		}
 		running = !awaitEnd(record, stopTimeout)
@@ -223,12 +226,23 @@ func (c *cluster) end(name string, signals ...syscall.Signal) error {
 }
 
 func awaitEnd(record processRecord, timeout time.Duration) bool {
-	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		if !record.alive() {
-			return true
+	return within(timeout, func() bool { return !record.alive() })
+}
+
+// within looks again and again whether something has come about, which nothing
+// would tell a process that is not the parent of another.
+func within(timeout time.Duration, done func() bool) bool {
+	deadline, look := time.NewTimer(timeout), time.NewTicker(50*time.Millisecond)
+	defer deadline.Stop()
+	defer look.Stop()
+	for !done() {
+		select {
+		case <-deadline.C:
+			return false
+		case <-look.C:
 		}
 	}
-	return false
+	return true
 }
 
 // killStrays kills daemons whose record is lost, which would hold the ports and
@@ -250,7 +264,7 @@ func killStrays(command []string) error {
 			return err
 		}
 		stray := processRecord{PID: pid, Started: startTime(pid), Boot: bootID()}
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && err != syscall.ESRCH {
+		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 			return err
 		}
 		awaitEnd(stray, stopTimeout)
