@@ -37,15 +37,18 @@ func ParseOutageDuration(s string) (time.Duration, error) {
 	if m == nil {
 		return 0, fmt.Errorf(`outage duration "%s" is not %s`, Visible(s, maxFound), outageForm)
 	}
-	var part [4]time.Duration
-	for i := range part {
+	var (
+		d    time.Duration
+		part [4]int
+	)
+	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
 		n, err := strconv.Atoi(m[i+1])
 		if err != nil {
 			return 0, fmt.Errorf(`outage duration "%s": %w`, Visible(s, maxFound), err)
 		}
-		part[i] = time.Duration(n)
+		part[i] = n
+		d += time.Duration(n) * unit
 	}
-	d := part[0]*24*time.Hour + part[1]*time.Hour + part[2]*time.Minute + part[3]*time.Second
 	if part[1] > 23 || part[2] > 59 || part[3] > 59 || d > MaxOutage {
 		return 0, fmt.Errorf(`outage duration "%s" is out of range: at most 365 days, hours to 23, minutes and seconds to 59`, s)
 	}

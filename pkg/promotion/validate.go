@@ -42,7 +42,7 @@ type Params struct {
 // change's fields or every problem. Values of enums match in any case, with
 // spaces or hyphens for underscores, and with Markdown emphasis around them. The
 // template's placeholder and an untouched list of alternatives count as missing.
-func Validate(raw Raw, params Params) (v1alpha1.Fields, Problems) {
+func Validate(raw Raw, params Params) (v1alpha1.Fields, []Problem) {
 	v := &validator{raw: raw, link: params.Link}
 	for _, p := range raw.Problems {
 		p.Link = params.Link
@@ -97,7 +97,7 @@ type validator struct {
 	raw      Raw
 	link     string
 	unread   bool
-	problems Problems
+	problems []Problem
 }
 
 func (v *validator) tag(tag Tag, found, allowed string) {
