@@ -39,14 +39,14 @@ const (
 	maxChecks = 16
 )
 
-// Problem says why the documents of a record are not in place.
-type Problem struct {
+// CheckError says why the documents of a record are not in place.
+type CheckError struct {
 	// Reason is one of the API's SubmittedReason constants.
 	Reason  string
 	Message string
 }
 
-func (p *Problem) Error() string { return p.Message }
+func (p *CheckError) Error() string { return p.Message }
 
 // ErrBusy says that as many checks are under way as are allowed: try again soon.
 var ErrBusy = errors.New("too many registry checks at once")
@@ -85,7 +85,7 @@ func NewChecker() *Checker {
 }
 
 // Check looks for the bundle, unless it is empty, and for every attachment. It
-// returns nil if all are there, a *Problem that lists everything that is not, or
+// returns nil if all are there, a *CheckError that lists everything that is not, or
 // ErrBusy.
 func (c *Checker) Check(ctx context.Context, bundle string, attachments []v1alpha1.Attachment) error {
 	select {
@@ -103,7 +103,7 @@ func (c *Checker) Check(ctx context.Context, bundle string, attachments []v1alph
 	}
 	var (
 		mutex    sync.Mutex
-		problems []*Problem
+		problems []*CheckError
 		group    errgroup.Group
 	)
 	group.SetLimit(checkParallel)
@@ -154,21 +154,21 @@ func (e *sizeError) Error() string {
 	return fmt.Sprintf("is %d bytes, the change request says %d", e.got, e.want)
 }
 
-func classify(what, reference string, err error) *Problem {
+func classify(what, reference string, err error) *CheckError {
 	var size *sizeError
 	var answered *transport.Error
 	switch {
 	case errors.As(err, &size):
-		return &Problem{v1alpha1.SubmittedReasonAttachmentMismatch, fmt.Sprintf("%s (%s) %v", what, reference, err)}
+		return &CheckError{v1alpha1.SubmittedReasonAttachmentMismatch, fmt.Sprintf("%s (%s) %v", what, reference, err)}
 	case errors.As(err, &answered) && answered.StatusCode == http.StatusNotFound:
-		return &Problem{v1alpha1.SubmittedReasonAttachmentMissing, fmt.Sprintf("%s (%s) is not in the registry", what, reference)}
+		return &CheckError{v1alpha1.SubmittedReasonAttachmentMissing, fmt.Sprintf("%s (%s) is not in the registry", what, reference)}
 	}
-	return &Problem{v1alpha1.SubmittedReasonRegistryUnavailable, fmt.Sprintf("%s (%s) cannot be checked: %v", what, reference, err)}
+	return &CheckError{v1alpha1.SubmittedReasonRegistryUnavailable, fmt.Sprintf("%s (%s) cannot be checked: %v", what, reference, err)}
 }
 
 // join makes one problem of several. What cannot be helped by waiting counts most,
 // then what may never come, then what is likely to pass.
-func join(problems []*Problem) error {
+func join(problems []*CheckError) error {
 	if len(problems) == 0 {
 		return nil
 	}
@@ -177,7 +177,7 @@ func join(problems []*Problem) error {
 		v1alpha1.SubmittedReasonAttachmentMissing,
 		v1alpha1.SubmittedReasonRegistryUnavailable,
 	}
-	slices.SortFunc(problems, func(a, b *Problem) int {
+	slices.SortFunc(problems, func(a, b *CheckError) int {
 		if c := slices.Index(weight, a.Reason) - slices.Index(weight, b.Reason); c != 0 {
 			return c
 		}
@@ -187,5 +187,5 @@ func join(problems []*Problem) error {
 	for i, problem := range problems {
 		messages[i] = problem.Message
 	}
-	return &Problem{Reason: problems[0].Reason, Message: strings.Join(messages, "; ")}
+	return &CheckError{Reason: problems[0].Reason, Message: strings.Join(messages, "; ")}
 }

@@ -91,7 +91,7 @@ func TestCheck(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			err := NewChecker().Check(t.Context(), tc.bundle, tc.attachments)
-			var problem *Problem
+			var problem *CheckError
 			if !errors.As(err, &problem) {
 				if err != nil || tc.reason != "" {
 					t.Fatalf("error %v, want reason %q", err, tc.reason)

@@ -200,7 +200,7 @@ func TestReconcileLooksForAttachments(t *testing.T) {
 	c := rt.New(t)
 	ran(t, c, map[string]corev1.ConditionStatus{"deploy": "True", "acceptance-test": "True"}, done)
 	c.AddChange(rt.Opened(rt.Implemented))
-	got, again := pass(t, c, &registry{err: &attachment.Problem{Reason: v1alpha1.SubmittedReasonRegistryUnavailable, Message: "away"}}, conclusion())
+	got, again := pass(t, c, &registry{err: &attachment.CheckError{Reason: v1alpha1.SubmittedReasonRegistryUnavailable, Message: "away"}}, conclusion())
 	if got.Outcome != "" || got.Message != "away" || again != firstPause {
 		t.Errorf("status %v, again after %v", got, again)
 	}

@@ -72,8 +72,8 @@ func (r *Reconciler) ReconcileKind(ctx context.Context, object *v1alpha1.ChangeR
 	if err != nil {
 		return err
 	}
-	again := time.Duration(0)
-	in.Submission, again = r.submit(ctx, object, in.Policy)
+	submission, again := r.submit(ctx, object, in.Policy)
+	in.Submission = submission
 
 	status := change.Decide(in)
 
@@ -181,8 +181,8 @@ func (r *Reconciler) submit(ctx context.Context, object *v1alpha1.ChangeRequest,
 	if r.Pauses.IsInBackOffSinceUpdate(id, now) {
 		return nil, r.Pauses.Get(id)
 	}
-	submission, err := r.try(ctx, object, policy)
-	if errors.Is(err, attachment.ErrBusy) {
+	submission := r.try(ctx, object, policy)
+	if submission == nil {
 		return nil, firstPause / 2
 	}
 	if submission.Done {
@@ -193,27 +193,29 @@ func (r *Reconciler) submit(ctx context.Context, object *v1alpha1.ChangeRequest,
 	return submission, r.Pauses.Get(id)
 }
 
-// try is one attempt to put the record in place.
-func (r *Reconciler) try(ctx context.Context, object *v1alpha1.ChangeRequest, policy *v1alpha1.ChangePolicy) (*change.Submission, error) {
+// try is one attempt to put the record in place. What goes wrong is told in the
+// submission, because the record says it; nil is no attempt, as too many others
+// ask registries right now.
+func (r *Reconciler) try(ctx context.Context, object *v1alpha1.ChangeRequest, policy *v1alpha1.ChangePolicy) *change.Submission {
 	err := r.Attachments.Check(ctx, object.Spec.Bundle, object.Spec.Attachments)
-	var problem *attachment.Problem
+	var problem *attachment.CheckError
 	switch {
 	case errors.Is(err, attachment.ErrBusy):
-		return nil, err
+		return nil
 	case errors.As(err, &problem):
-		return &change.Submission{Reason: problem.Reason, Message: problem.Message}, nil
+		return &change.Submission{Reason: problem.Reason, Message: problem.Message}
 	case err != nil:
-		return &change.Submission{Reason: v1alpha1.SubmittedReasonRegistryUnavailable, Message: err.Error()}, nil
+		return &change.Submission{Reason: v1alpha1.SubmittedReasonRegistryUnavailable, Message: err.Error()}
 	}
 	system, err := r.Backends.For(policy)
 	if err != nil {
-		return &change.Submission{Reason: v1alpha1.SubmittedReasonBackendUnavailable, Message: err.Error()}, nil
+		return &change.Submission{Reason: v1alpha1.SubmittedReasonBackendUnavailable, Message: err.Error()}
 	}
 	record, err := system.Submit(ctx, object)
 	if err != nil {
-		return &change.Submission{Reason: v1alpha1.SubmittedReasonBackendUnavailable, Message: err.Error()}, nil
+		return &change.Submission{Reason: v1alpha1.SubmittedReasonBackendUnavailable, Message: err.Error()}
 	}
-	return &change.Submission{Done: true, Backend: record}, nil
+	return &change.Submission{Done: true, Backend: record}
 }
 
 // list reads an index.

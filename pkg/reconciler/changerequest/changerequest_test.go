@@ -202,7 +202,7 @@ func TestReconcileOutage(t *testing.T) {
 	b := newBench(t)
 	b.AddChange(rt.Change())
 	b.open()
-	b.registry.err = &attachment.Problem{Reason: v1alpha1.SubmittedReasonRegistryUnavailable, Message: "away"}
+	b.registry.err = &attachment.CheckError{Reason: v1alpha1.SubmittedReasonRegistryUnavailable, Message: "away"}
 	if again := b.pass(); again != firstPause {
 		t.Errorf("tries again after %v, want %v", again, firstPause)
 	}
@@ -240,7 +240,7 @@ func TestReconcileWhatWaitingDoesNotHelp(t *testing.T) {
 
 	b = newBench(t)
 	b.AddChange(rt.Change())
-	b.registry.err = &attachment.Problem{Reason: v1alpha1.SubmittedReasonAttachmentMismatch, Message: "size"}
+	b.registry.err = &attachment.CheckError{Reason: v1alpha1.SubmittedReasonAttachmentMismatch, Message: "size"}
 	b.pass()
 	b.Clock.SetTime(b.Clock.Now().Add(time.Hour))
 	if again := b.pass(); again != 0 || b.registry.asked != 1 {
