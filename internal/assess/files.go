@@ -28,6 +28,13 @@ const (
 	folderGone    = "deleted"
 )
 
+// The permissions of what one step leaves for the next, whose container may run
+// as another user.
+const (
+	fileMode   fs.FileMode = 0o644
+	folderMode fs.FileMode = 0o755
+)
+
 // inventoryFile is inventory.json. The entries themselves lie beside it.
 type inventoryFile struct {
 	Range   v1alpha1.InventoryRange `json:"range"`
@@ -57,7 +64,7 @@ func (i *Inventory) Save(dir string) error {
 
 func saveEntries(dir, folder string, entries []inventory.Entry) error {
 	at := filepath.Join(dir, folder)
-	if err := os.MkdirAll(at, 0o755); err != nil {
+	if err := os.MkdirAll(at, folderMode); err != nil {
 		return fmt.Errorf("write %s: %w", folder, err)
 	}
 	root, err := os.OpenRoot(at)
@@ -66,10 +73,10 @@ func saveEntries(dir, folder string, entries []inventory.Entry) error {
 	}
 	defer root.Close()
 	for _, e := range entries {
-		if err := root.MkdirAll(path.Dir(e.Name), 0o755); err != nil {
+		if err := root.MkdirAll(path.Dir(e.Name), folderMode); err != nil {
 			return fmt.Errorf("write entry %q: %w", e.Name, err)
 		}
-		if err := root.WriteFile(e.Name, e.Raw, 0o644); err != nil {
+		if err := root.WriteFile(e.Name, e.Raw, fileMode); err != nil {
 			return fmt.Errorf("write entry %q: %w", e.Name, err)
 		}
 	}
@@ -141,10 +148,10 @@ func LoadVerdict(dir string) (readiness.Verdict, error) {
 
 // SaveFile writes a file into the folder, which is made if there is none.
 func SaveFile(dir, name string, content []byte) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := os.MkdirAll(dir, folderMode); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name), content, fileMode); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	return nil

@@ -73,10 +73,10 @@ func Prepare(ctx context.Context, s Stage, dir string, opts ...bundle.Option) er
 	if err := stage.WriteScript(filepath.Join(dir, script), text); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, homeDir), 0o777); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, homeDir), 0o700); err != nil {
 		return fmt.Errorf("make the script's home: %w", err)
 	}
-	// The image may run as another user.
+	// The image may run as another user, whatever this process's umask is.
 	if err := os.Chmod(filepath.Join(dir, homeDir), 0o777); err != nil {
 		return fmt.Errorf("make the script's home: %w", err)
 	}
@@ -84,7 +84,13 @@ func Prepare(ctx context.Context, s Stage, dir string, opts ...bundle.Option) er
 	if err != nil {
 		return fmt.Errorf("write the script's environment: %w", err)
 	}
-	return os.WriteFile(filepath.Join(dir, settings), content, 0o644)
+	if err := os.WriteFile(filepath.Join(dir, settings), content, 0o600); err != nil {
+		return fmt.Errorf("write the script's environment: %w", err)
+	}
+	if err := os.Chmod(filepath.Join(dir, settings), 0o644); err != nil {
+		return fmt.Errorf("write the script's environment: %w", err)
+	}
+	return nil
 }
 
 func (s *Stage) check(dir string) error {

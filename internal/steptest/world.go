@@ -254,8 +254,8 @@ func (r *Repository) Commit(files map[string]string) string {
 		if files[name] == "" {
 			_, err = tree.Remove(name)
 		} else {
-			if err = os.MkdirAll(filepath.Dir(path), 0o755); err == nil {
-				err = os.WriteFile(path, []byte(files[name]), 0o644)
+			if err = os.MkdirAll(filepath.Dir(path), 0o750); err == nil {
+				err = os.WriteFile(path, []byte(files[name]), 0o600)
 			}
 			if err == nil {
 				_, err = tree.Add(name)

@@ -102,7 +102,7 @@ func newStore(dir string) (storage.Storer, error) {
 		if files, err := os.ReadDir(dir); err == nil && len(files) > 0 {
 			return nil, fmt.Errorf("folder %s is not empty", dir)
 		}
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := os.MkdirAll(dir, 0o750); err != nil {
 			return nil, err
 		}
 		store = filesystem.NewStorage(osfs.New(dir, osfs.WithBoundOS()), cache.NewObjectLRUDefault())

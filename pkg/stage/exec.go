@@ -49,11 +49,14 @@ type Run struct {
 
 // WriteScript makes the file that Exec runs.
 func WriteScript(path, script string) error {
-	if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+	if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
 		return fmt.Errorf("write script: %w", err)
 	}
 	// The process's umask must not hide the script from the stage's user.
-	return os.Chmod(path, 0o755)
+	if err := os.Chmod(path, 0o755); err != nil {
+		return fmt.Errorf("write script: %w", err)
+	}
+	return nil
 }
 
 // Exec runs a script until it ends and returns its exit code; 128 plus the
