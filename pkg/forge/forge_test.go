@@ -119,7 +119,7 @@ var pr7 = PullRequest{
 
 func noWait(context.Context, time.Duration) error { return nil }
 
-func open(t *testing.T, kind Kind, handler http.HandlerFunc) (*Client, *httptest.Server) {
+func open(t *testing.T, kind Kind, handler http.HandlerFunc) *Client {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
@@ -127,7 +127,7 @@ func open(t *testing.T, kind Kind, handler http.HandlerFunc) (*Client, *httptest
 	if err != nil {
 		t.Fatal(err)
 	}
-	return c, server
+	return c
 }
 
 func collect(c *Client) (out []PullRequest, err error) {
@@ -144,7 +144,7 @@ func TestThreeForgesTellTheSame(t *testing.T) {
 	for kind, b := range bodies {
 		t.Run(string(kind), func(t *testing.T) {
 			var auth string
-			c, _ := open(t, kind, func(w http.ResponseWriter, r *http.Request) {
+			c := open(t, kind, func(w http.ResponseWriter, r *http.Request) {
 				auth = r.Header.Get("Authorization")
 				switch r.URL.EscapedPath() {
 				case b.listPath:
@@ -210,13 +210,16 @@ func paged(total int, asked *int) http.HandlerFunc {
 
 func TestPagesAreReadAsAskedFor(t *testing.T) {
 	asked := 0
-	c, _ := open(t, Gitea, paged(5, &asked))
+	c := open(t, Gitea, paged(5, &asked))
 	got, err := collect(c)
 	if err != nil || len(got) != 5 || asked != 3 {
 		t.Errorf("got %d in %d requests, %v", len(got), asked, err)
 	}
 	asked = 0
-	for pr := range c.MergedPullRequests(context.Background(), "prod") {
+	for pr, err := range c.MergedPullRequests(context.Background(), "prod") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if pr.Number == 2 {
 			break
 		}
@@ -225,7 +228,7 @@ func TestPagesAreReadAsAskedFor(t *testing.T) {
 		t.Errorf("a caller that had enough caused %d requests", asked)
 	}
 	asked = 0
-	c, _ = open(t, Gitea, paged(100_000, &asked))
+	c = open(t, Gitea, paged(100_000, &asked))
 	if _, err := collect(c); err == nil || !strings.Contains(err.Error(), "gave up after 100 pages") || asked != MaxPages {
 		t.Errorf("%d requests, %v", asked, err)
 	}
@@ -251,7 +254,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"no number":           {200, nil, `{}`, nil, "without a number"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client, _ := open(t, GitHub, func(w http.ResponseWriter, r *http.Request) {
+			client := open(t, GitHub, func(w http.ResponseWriter, r *http.Request) {
 				for k, v := range c.header {
 					w.Header()[k] = v
 				}
@@ -339,7 +342,7 @@ func TestTheTokenGoesToItsHostOnly(t *testing.T) {
 		_, _ = w.Write([]byte(bodies[Gitea].one))
 	}))
 	defer other.Close()
-	c, _ := open(t, Gitea, func(w http.ResponseWriter, r *http.Request) {
+	c := open(t, Gitea, func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, other.URL+r.URL.Path, http.StatusTemporaryRedirect)
 	})
 	if _, err := c.PullRequest(context.Background(), 7); err != nil {
@@ -349,7 +352,7 @@ func TestTheTokenGoesToItsHostOnly(t *testing.T) {
 		t.Errorf("the other host was sent (-want +got):\n%s", diff)
 	}
 	loops := 0
-	c, _ = open(t, Gitea, func(w http.ResponseWriter, r *http.Request) {
+	c = open(t, Gitea, func(w http.ResponseWriter, r *http.Request) {
 		loops++
 		http.Redirect(w, r, r.URL.String(), http.StatusFound)
 	})
@@ -359,7 +362,7 @@ func TestTheTokenGoesToItsHostOnly(t *testing.T) {
 }
 
 func TestALongAnswerIsNotTakenForAWholeOne(t *testing.T) {
-	c, _ := open(t, Gitea, func(w http.ResponseWriter, r *http.Request) {
+	c := open(t, Gitea, func(w http.ResponseWriter, r *http.Request) {
 		chunk := []byte(strings.Repeat(" ", 1<<20))
 		for range MaxResponse>>20 + 1 {
 			if _, err := w.Write(chunk); err != nil {

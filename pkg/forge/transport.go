@@ -195,7 +195,7 @@ func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 // runs do not come back at once.
 func backoff(try int) time.Duration {
 	d := 500 * time.Millisecond << (try - 1)
-	return d + rand.N(d/5)
+	return d + rand.N(d/5) //nolint:gosec // jitter is no secret
 }
 
 // bounded fails, rather than ends, where an answer is too long: a cut answer

@@ -163,7 +163,7 @@ func (r *remote) explain(err error) error {
 	case errors.As(err, &dns):
 		return fmt.Errorf("%w: no address is known for host %q of %s: check the URL and the cluster's DNS", ErrUnreachable, dns.Name, r.name)
 	case errors.As(err, &netErr):
-		return fmt.Errorf("%w: %s: %v: check the address and network policies", ErrUnreachable, r.name, netErr)
+		return fmt.Errorf("%w: %s: %w: check the address and network policies", ErrUnreachable, r.name, netErr)
 	}
 	// Answers of HTTP servers may be long and hold anything: quote them.
 	var httpErr *githttp.Err

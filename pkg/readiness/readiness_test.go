@@ -69,9 +69,9 @@ func (b builder) asset(t *testing.T, uri string) *evidence.AssetState {
 	return b.Assets[parsed.ID]
 }
 
-// link makes the first component reach an asset.
-func (b builder) link(t *testing.T, uri, via string) {
-	b.Components[0].Assets = append(b.Components[0].Assets, evidence.Link{ID: b.asset(t, uri).ID, Via: via})
+// link makes the first component reach an asset by a relation.
+func (b builder) link(t *testing.T, uri string) {
+	b.Components[0].Assets = append(b.Components[0].Assets, evidence.Link{ID: b.asset(t, uri).ID, Via: evidence.ViaRelated})
 }
 
 func (b builder) add(t *testing.T, uri, typeID, result string) *evidence.Evidence {
@@ -242,7 +242,7 @@ func TestEvaluate(t *testing.T) {
 			build: func() builder {
 				b := collect(t, evidence.Component{Entry: "shop", Provenance: imageURI})
 				b.good(t, imageURI)
-				b.link(t, commitURI, evidence.ViaRelated)
+				b.link(t, commitURI)
 				b.good(t, commitURI)
 				drop(b, commitURI, evidence.TypeCodeBOM)
 				return b
@@ -252,7 +252,7 @@ func TestEvaluate(t *testing.T) {
 		"another related commit need not have them, but what it has must be good": {
 			build: func() builder {
 				b := allGood(t)
-				b.link(t, otherCommit, evidence.ViaRelated)
+				b.link(t, otherCommit)
 				b.add(t, otherCommit, evidence.TypeUnitTests, "failure")
 				return b
 			},
@@ -261,7 +261,7 @@ func TestEvaluate(t *testing.T) {
 		"a pipeline run never gates": {
 			build: func() builder {
 				b := allGood(t)
-				b.link(t, runURI, evidence.ViaRelated)
+				b.link(t, runURI)
 				b.add(t, runURI, "com.ibm.pipeline_logs", "failure")
 				b.asset(t, runURI).Problems = []evidence.Problem{{Reason: evidence.ReasonEvidenceMissing}}
 				return b
@@ -370,7 +370,7 @@ func hostile(t *testing.T) (builder, Verdict) {
 	e.Details.Tool = "tool\u009b31m\u2066" + evidence.Text(strings.Repeat("w", 300))
 	b.add(t, repo+".git#"+sha, evidence.TypeUnitTests, "failure").Issues = evidence.Texts{"https://forge.example/1\x1b[0m"}
 	b.asset(t, repo+".git#"+sha).Evidences[0].Findings = make([]evidence.Finding, 3)
-	b.link(t, runURI, evidence.ViaRelated)
+	b.link(t, runURI)
 	b.add(t, runURI, "com.ibm.pipeline_logs", "success")
 	return b, Evaluate(Input{Evidence: b.Collection, Deleted: []string{"old"}, Now: now})
 }

@@ -190,23 +190,21 @@ func start(t *testing.T, p *fixture.Project, params map[string]string) *fixture.
 }
 
 // wantSucceeded waits for the end of a run, which must be a good one.
-func wantSucceeded(t *testing.T, run *fixture.Run) *pipelinev1.PipelineRun {
+func wantSucceeded(t *testing.T, run *fixture.Run) {
 	t.Helper()
 	ended := wait(t, run)
 	if !ended.Status.GetCondition("Succeeded").IsTrue() {
 		t.Fatalf("run %s failed: %s", run.Name, fixture.Why(ended))
 	}
-	return ended
 }
 
 // wantFailed waits for the end of a run, which must be a bad one.
-func wantFailed(t *testing.T, run *fixture.Run) *pipelinev1.PipelineRun {
+func wantFailed(t *testing.T, run *fixture.Run) {
 	t.Helper()
 	ended := wait(t, run)
 	if !ended.Status.GetCondition("Succeeded").IsFalse() {
 		t.Fatalf("run %s did not fail: %s", run.Name, fixture.Why(ended))
 	}
-	return ended
 }
 
 func wait(t *testing.T, run *fixture.Run) *pipelinev1.PipelineRun {

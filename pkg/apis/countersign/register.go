@@ -26,8 +26,10 @@ const (
 	// username of whoever created it.
 	AnnotationCreator = GroupName + "/creator"
 
-	// LabelTargetEnvironment and LabelTargetRegion make change requests of one
-	// target easy to select.
+	// LabelTargetEnvironment makes change requests of one target easy to select.
 	LabelTargetEnvironment = GroupName + "/target-environment"
-	LabelTargetRegion      = GroupName + "/target-region"
+
+	// LabelTargetRegion tells the targets of one environment apart; it is not set
+	// where a target has no region.
+	LabelTargetRegion = GroupName + "/target-region"
 )

@@ -10,6 +10,7 @@ package forgetest
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -20,6 +21,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/apimachinery/pkg/util/wait"
 )
 
 // Repository is a private repository on a real Gitea, deleted when its test ends.
@@ -100,16 +103,16 @@ func (r *Repository) Open(head, base, title, body string) int {
 // merged, and refuses until it has.
 func (r *Repository) Merge(number int, style string) {
 	r.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	for {
-		status, answer := r.send(http.MethodPost, fmt.Sprintf("repos/%s/pulls/%d/merge", r.FullName, number), map[string]any{"Do": style})
-		if status < 300 {
-			return
-		}
-		if status != http.StatusMethodNotAllowed && status != http.StatusConflict || time.Now().After(deadline) {
-			r.t.Fatalf("merging pull request %d: status %d: %s", number, status, answer)
-		}
-		time.Sleep(200 * time.Millisecond)
+	var (
+		status int
+		answer []byte
+	)
+	err := wait.PollUntilContextTimeout(r.t.Context(), 200*time.Millisecond, time.Minute, true, func(context.Context) (bool, error) {
+		status, answer = r.send(http.MethodPost, fmt.Sprintf("repos/%s/pulls/%d/merge", r.FullName, number), map[string]any{"Do": style})
+		return status != http.StatusMethodNotAllowed && status != http.StatusConflict, nil
+	})
+	if err != nil || status >= 300 {
+		r.t.Fatalf("merging pull request %d: status %d: %s", number, status, answer)
 	}
 }
 

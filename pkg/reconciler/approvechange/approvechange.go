@@ -93,7 +93,7 @@ func (Kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunRe
 	}
 }
 
-// Retries: what people decided, or did not, is not asked again.
+// Retries is never true: what people decided, or did not, is not asked again.
 func (Kind) Retries(string) bool {
 	return false
 }

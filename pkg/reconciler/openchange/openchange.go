@@ -96,7 +96,7 @@ func (Kind) Results(s customtask.Situation, reason string) []v1beta1.CustomRunRe
 	}
 }
 
-// Retries: a registry or backend that was away may be back.
+// Retries is true after a timeout: a registry or backend that was away may be back.
 func (Kind) Retries(reason string) bool {
 	return reason == v1alpha1.ReasonCustomRunTimeout
 }

@@ -26,7 +26,7 @@ func (a *ChangeApproval) Validate(ctx context.Context) *apis.FieldError {
 	return a.Spec.validate(ctx).ViaField("spec")
 }
 
-// SupportedSubResources: decisions have none.
+// SupportedSubResources names the object itself: decisions have no subresources.
 func (a *ChangeApproval) SupportedSubResources() []string {
 	return []string{""}
 }

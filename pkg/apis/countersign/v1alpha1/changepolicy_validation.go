@@ -30,7 +30,7 @@ func (p *ChangePolicy) Validate(context.Context) *apis.FieldError {
 	return p.Spec.validate().ViaField("spec")
 }
 
-// SupportedSubResources: policies have none.
+// SupportedSubResources names the object itself: policies have no subresources.
 func (p *ChangePolicy) SupportedSubResources() []string {
 	return []string{""}
 }
@@ -61,7 +61,7 @@ func (s *ChangePolicySpec) validate() *apis.FieldError {
 // it: registry.example, registry.example/team.
 func checkRepositoryPrefix(prefix string) *apis.FieldError {
 	const form = "want a registry, or a registry and path elements, such as registry.example/team"
-	if err := checkLineOf(prefix, apis.CurrentField, maxURLBytes); err != nil {
+	if err := checkToken(prefix, apis.CurrentField); err != nil {
 		return err
 	}
 	if strings.HasSuffix(prefix, "/") || strings.Contains(prefix, "//") || strings.ContainsAny(prefix, "@*") {

@@ -175,7 +175,7 @@ func validateStages(stages []Stage) *apis.FieldError {
 		seen[stage.Name] = true
 		problem = problem.Also(checkLine(stage.Task, "task", false))
 		if stage.Image != "" {
-			problem = problem.Also(checkLineOf(stage.Image, "image", maxURLBytes))
+			problem = problem.Also(checkToken(stage.Image, "image"))
 		}
 		problem = problem.Also(checkDigest(stage.ScriptDigest, "scriptDigest", false))
 		errs = errs.Also(problem.ViaIndex(i))

@@ -165,10 +165,7 @@ func checkURL(value, field string, required bool, schemes ...string) *apis.Field
 		}
 		return nil
 	}
-	if len(value) > maxURLBytes {
-		return tooLong(value, field, maxURLBytes)
-	}
-	if err := checkLineOf(value, field, maxURLBytes); err != nil {
+	if err := checkToken(value, field); err != nil {
 		return err
 	}
 	parsed, err := url.Parse(value)
@@ -187,9 +184,10 @@ func checkURL(value, field string, required bool, schemes ...string) *apis.Field
 	return apis.ErrInvalidValue(clip(value), field, "want a URL that begins with "+strings.Join(schemes, ":// or ")+"://")
 }
 
-func checkLineOf(value, field string, limit int) *apis.FieldError {
-	if len(value) > limit {
-		return tooLong(value, field, limit)
+// checkToken checks text without spaces, as long as a URL at most.
+func checkToken(value, field string) *apis.FieldError {
+	if len(value) > maxURLBytes {
+		return tooLong(value, field, maxURLBytes)
 	}
 	for _, r := range value {
 		if r == utf8.RuneError || unicode.IsControl(r) || unicode.IsSpace(r) || isBidi(r) {
@@ -221,7 +219,7 @@ func checkReference(value, field string) (string, *apis.FieldError) {
 	if value == "" {
 		return "", apis.ErrMissingField(field)
 	}
-	if err := checkLineOf(value, field, maxURLBytes); err != nil {
+	if err := checkToken(value, field); err != nil {
 		return "", err
 	}
 	digest, err := ParseReference(value)
