@@ -7,8 +7,10 @@ import (
 	"context"
 	"fmt"
 	"net/mail"
+	"slices"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"knative.dev/pkg/apis"
 
@@ -33,7 +35,7 @@ func (c *ChangeRequest) Validate(ctx context.Context) *apis.FieldError {
 	if problems := validation.IsDNS1123Label(c.Name); len(problems) > 0 || len(c.Name) > maxNameBytes {
 		errs = errs.Also(apis.ErrInvalidValue(clip(c.Name), "metadata.name", fmt.Sprintf("the name is the change request id and a label: want at most %d lower-case letters, digits and '-'", maxNameBytes)))
 	}
-	return errs.Also(c.Spec.validate().ViaField("spec"))
+	return errs.Also(checkOwners(nil, c.OwnerReferences)).Also(c.Spec.validate().ViaField("spec"))
 }
 
 func (c *ChangeRequest) validateUpdate(ctx context.Context) *apis.FieldError {
@@ -41,8 +43,21 @@ func (c *ChangeRequest) validateUpdate(ctx context.Context) *apis.FieldError {
 	if !ok || old == nil {
 		return nil
 	}
+	errs := checkOwners(old.OwnerReferences, c.OwnerReferences)
 	if old.Annotations[countersign.AnnotationCreator] != c.Annotations[countersign.AnnotationCreator] {
-		return apis.ErrGeneric("who created a change request never changes", "metadata.annotations."+countersign.AnnotationCreator)
+		errs = errs.Also(apis.ErrGeneric("who created a change request never changes", "metadata.annotations."+countersign.AnnotationCreator))
+	}
+	return errs
+}
+
+// checkOwners lets no owner be added: with its owner the garbage collector would
+// delete the record, open or not. A PipelineRun that is tidied away is such an
+// owner, and one that never existed is too.
+func checkOwners(old, now []metav1.OwnerReference) *apis.FieldError {
+	for _, owner := range now {
+		if !slices.ContainsFunc(old, func(o metav1.OwnerReference) bool { return o.UID == owner.UID }) {
+			return apis.ErrGeneric("a record has no owner that it would be deleted with", "metadata.ownerReferences")
+		}
 	}
 	return nil
 }
