@@ -44,7 +44,7 @@ func notReady(request *v1alpha1.ChangeRequest) {
 // looks again.
 func (w *world) pass(t *testing.T) *v1alpha1.ChangeRequestStatus {
 	t.Helper()
-	w.Input.Change = w.request
+	w.Change = w.request
 	before := w.request.DeepCopy()
 	status := Decide(w.Input)
 	if diff := cmp.Diff(before, w.request); diff != "" {
@@ -186,9 +186,9 @@ func TestRecordCatchesUpInOnePass(t *testing.T) {
 }
 
 // inPlace is a change that run cd-1 opened and that waits for people.
-func inPlace(t *testing.T, edits ...func(*v1alpha1.ChangeRequest)) *world {
+func inPlace(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(append([]func(*v1alpha1.ChangeRequest){notReady}, edits...)...)
+	w := newWorld(notReady)
 	w.opens(ownRun)
 	w.submitted()
 	wantState(t, w.pass(t), v1alpha1.StateAuthorize, v1alpha1.ApprovalRequested)
