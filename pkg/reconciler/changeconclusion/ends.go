@@ -116,8 +116,11 @@ func neverBegins(run *tektonv1.PipelineRun, task string) bool {
 	if inFinally(task) {
 		return false
 	}
-	if !slices.ContainsFunc(pipeline.Tasks, func(t tektonv1.PipelineTask) bool { return t.Name == task }) {
-		return true // the Pipeline has no such task
+	// The Pipeline has no such task. Without a deploy all the same wait: a run that is
+	// noted to have started nothing no longer keeps others from the change, and this
+	// one may still be at it, under another name.
+	if task != change.TaskDeploy && !slices.ContainsFunc(pipeline.Tasks, func(t tektonv1.PipelineTask) bool { return t.Name == task }) {
+		return true
 	}
 	return slices.ContainsFunc(run.Status.ChildReferences, func(child tektonv1.ChildStatusReference) bool { return inFinally(child.PipelineTaskName) })
 }
