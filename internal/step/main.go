@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,13 +37,4 @@ func run(cmd *cobra.Command) int {
 		fmt.Fprintln(os.Stderr, line)
 	}
 	return ExitCode(err)
-}
-
-// Deadline ends a context a margin before the step's own time is over, so that
-// there is time left to say why. Zero means no deadline.
-func Deadline(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	if d <= 0 {
-		return context.WithCancel(ctx)
-	}
-	return context.WithTimeout(ctx, d)
 }

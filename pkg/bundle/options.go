@@ -23,22 +23,7 @@ const parallel = 4
 type Option func(*options)
 
 type options struct {
-	keychain  authn.Keychain
-	transport http.RoundTripper
-	limits    Limits
-}
-
-// WithKeychain chooses the credentials. The default is authn.DefaultKeychain:
-// the Docker config.json in the folder that DOCKER_CONFIG names, or in
-// $HOME/.docker.
-func WithKeychain(k authn.Keychain) Option {
-	return func(o *options) { o.keychain = k }
-}
-
-// WithTransport chooses the HTTP transport. The default is
-// remote.DefaultTransport.
-func WithTransport(t http.RoundTripper) Option {
-	return func(o *options) { o.transport = t }
+	limits Limits
 }
 
 // WithLimits replaces DefaultLimits.
@@ -47,18 +32,20 @@ func WithLimits(l Limits) Option {
 }
 
 func newOptions(opts []Option) options {
-	o := options{keychain: authn.DefaultKeychain, transport: remote.DefaultTransport, limits: DefaultLimits}
+	o := options{limits: DefaultLimits}
 	for _, opt := range opts {
 		opt(&o)
 	}
 	return o
 }
 
+// remote is how the library asks: with the credentials of the Docker config.json
+// in the folder that DOCKER_CONFIG names, or in $HOME/.docker.
 func (o options) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(o.keychain),
-		remote.WithTransport(manifestLimit{next: o.transport, limit: o.limits.Manifest}),
+		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(manifestLimit{next: remote.DefaultTransport, limit: o.limits.Manifest}),
 		remote.WithUserAgent("countersign"),
 		remote.WithJobs(parallel),
 	}

@@ -149,9 +149,6 @@ func New(bucket *blob.Bucket, name string, options ...Option) *Locker {
 // Close releases the locker.
 func (l *Locker) Close() error { return l.bucket.Close() }
 
-// String names the locker, without credentials.
-func (l *Locker) String() string { return l.name }
-
 // redacted is a URL without what might be secret in it.
 func redacted(u *url.URL) string {
 	clean := *u

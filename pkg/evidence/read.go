@@ -4,7 +4,6 @@
 package evidence
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -462,16 +461,4 @@ func reportParentCycles(assets map[string]*AssetState) {
 			}
 		}
 	}
-}
-
-// SortedAssets returns the collection's assets by type and URI, for reports.
-func (c *Collection) SortedAssets() []*AssetState {
-	assets := make([]*AssetState, 0, len(c.Assets))
-	for _, state := range c.Assets {
-		assets = append(assets, state)
-	}
-	slices.SortFunc(assets, func(a, b *AssetState) int {
-		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.String, b.String), cmp.Compare(a.ID, b.ID))
-	})
-	return assets
 }

@@ -140,7 +140,7 @@ func TestEntriesTellsEveryProblem(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
-	if e, w := len(Errors(problems)), len(Warnings(problems)); e != 3 || w != 1 {
+	if e, w := len(Errors(problems)), len(problems)-len(Errors(problems)); e != 3 || w != 1 {
 		t.Errorf("%d errors, %d warnings", e, w)
 	}
 }

@@ -77,17 +77,6 @@ func Errors(problems []Problem) []Problem {
 	return out
 }
 
-// Warnings returns the other problems.
-func Warnings(problems []Problem) []Problem {
-	var out []Problem
-	for _, p := range problems {
-		if p.Severity != SeverityError {
-			out = append(out, p)
-		}
-	}
-	return out
-}
-
 func sortProblems(problems []Problem) {
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(string(a.Reason), string(b.Reason)), strings.Compare(a.Message, b.Message))
