@@ -13,13 +13,15 @@ import (
 	"github.com/countersign-dev/countersign/internal/step"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/change"
+	"github.com/countersign-dev/countersign/pkg/stage"
 )
 
 // reuse takes up a change request that an earlier run opened. Nothing is
 // collected or created: what was assessed then is what is deployed, as long as it
 // still is what would be assessed now.
 func reuse(ctx context.Context, p *Params, id string, c *Clients) (*v1alpha1.ChangeRequest, error) {
-	if err := step.Join(p.CheckRun(), p.CheckInventory()); err != nil {
+	_, err := step.ParseBool("rollback-enabled", p.RollbackEnabled)
+	if err := step.Join(p.CheckRun(), p.CheckInventory(), err); err != nil {
 		return nil, err
 	}
 	found, err := c.Cluster.Countersign.CountersignV1alpha1().ChangeRequests(p.Namespace).Get(ctx, id, metav1.GetOptions{})
@@ -37,9 +39,31 @@ func reuse(ctx context.Context, p *Params, id string, c *Clients) (*v1alpha1.Cha
 	if err != nil {
 		return nil, err
 	}
-	return found, step.Refused(Differences(found, p.Target(), v1alpha1.InventoryRange{
+	reasons := Differences(found, p.Target(), v1alpha1.InventoryRange{
 		URL: p.InventoryURL, Branch: p.TargetEnvironment, From: last, To: repo.Head(),
-	})...)
+	})
+	return found, step.Refused(append(reasons, taskDifferences(found, p.tasks())...)...)
+}
+
+// taskDifferences lists why a change request cannot be taken up by a run whose
+// stages are run by the given Tasks; none if it can. Approval was given to these
+// Tasks as much as to the bundle, and parameters of the run choose them.
+func taskDifferences(cr *v1alpha1.ChangeRequest, now []v1alpha1.Stage) []string {
+	task := func(stages []v1alpha1.Stage, name string) string {
+		for _, s := range stages {
+			if s.Name == name {
+				return "runs stage " + name + " with Task " + s.Task
+			}
+		}
+		return "has no stage " + name
+	}
+	var reasons []string
+	for _, name := range []string{stage.Deploy, stage.AcceptanceTest, stage.Rollback} {
+		if was, is := task(cr.Spec.Stages, name), task(now, name); was != is {
+			reasons = append(reasons, fmt.Sprintf("change request %s %s, this run %s: give it the parameters that the change request was opened with", cr.Name, was, is))
+		}
+	}
+	return reasons
 }
 
 // Differences lists why a change request cannot be taken up for a target whose
