@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/tektoncd/pipeline/pkg/apis/pipeline/pod"
 	pipelinev1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	"golang.org/x/sync/errgroup"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -158,6 +159,9 @@ func openGate(ctx context.Context, p *fixture.Project, seen *moments, pushed *bu
 	name := fmt.Sprintf("chg-bench-%04d", number)
 	runs := p.Env.Tekton.TektonV1().PipelineRuns(p.Namespace)
 	run := newRun("gate")
+	// What counts is that deploy exists: its pod is never to start, because a
+	// hundred starting pods would be measured with it.
+	run.Spec.TaskRunTemplate.PodTemplate = &pod.Template{NodeSelector: map[string]string{"countersign.dev/benchmark": "nowhere"}}
 	run.Spec.Status = pipelinev1.PipelineRunSpecStatusPending
 	run.Spec.Params = pipelinev1.Params{
 		{Name: "change-request-id", Value: *pipelinev1.NewStructuredValues(name)},
@@ -181,8 +185,8 @@ func openGate(ctx context.Context, p *fixture.Project, seen *moments, pushed *bu
 }
 
 // approveGate approves as tkn change approve does, and returns how long it took
-// until the gate had passed, and until deploy was there. It then ends the run,
-// so that a hundred pods do not disturb the gates that follow.
+// until the gate had passed, and until deploy was there. It then ends the run
+// and waits for that, so that one gate's aftermath is not measured in the next.
 func approveGate(ctx context.Context, p *fixture.Project, seen *moments, g gate) (toPass, toDeploy float64, err error) {
 	approval := &v1alpha1.ChangeApproval{
 		ObjectMeta: metav1.ObjectMeta{GenerateName: g.change.Name + "-"},
@@ -207,6 +211,9 @@ func approveGate(ctx context.Context, p *fixture.Project, seen *moments, g gate)
 	_, err = p.Env.Tekton.TektonV1().PipelineRuns(p.Namespace).Patch(ctx, g.run, types.MergePatchType, cancelled, metav1.PatchOptions{})
 	if err != nil {
 		return 0, 0, fmt.Errorf("ending run %s: %w", g.run, err)
+	}
+	if _, err := seen.await(ctx, g.run, ended(g.run), gateDeadline); err != nil {
+		return 0, 0, err
 	}
 	return pass.Sub(start).Seconds(), deploy.Sub(start).Seconds(), nil
 }
