@@ -82,3 +82,20 @@ func TestRecordCountsARejectionUnderANameThatWasUsedBefore(t *testing.T) {
 		t.Errorf("bob's decision is not told: %q", told)
 	}
 }
+
+// Whoever waits for decisions learns that none is looked at while the policy is
+// missing, and goes on once there is one again.
+func TestRecordTellsWhoWaitsThatThePolicyWentAway(t *testing.T) {
+	w := inPlace(t)
+	w.gateAsks(ownRun)
+	policy := w.Policy
+	w.Policy, w.PolicyProblem = nil, "two policies select namespace shop"
+	w.Approvals = []*v1alpha1.ChangeApproval{approve("a1", "ann")}
+	w.pass(t)
+	verdict := DecideGate(GateInput{Now: w.Now.Time, Ask: w.Gates[0].Ask, Run: ownRun, Change: w.request})
+	if verdict.Done || !strings.Contains(verdict.Message, w.PolicyProblem) {
+		t.Errorf("done %v: %s, want it to wait and to say: %s", verdict.Done, verdict.Message, w.PolicyProblem)
+	}
+	w.Policy, w.PolicyProblem = policy, ""
+	wantState(t, w.pass(t), v1alpha1.StateImplement, v1alpha1.ApprovalApproved)
+}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -165,6 +167,9 @@ func gateStop(in GateInput) (Verdict, bool) {
 }
 
 func undecided(in GateInput) string {
+	if problem := Undecidable(&in.Change.Status); problem != "" {
+		return fmt.Sprintf("nobody's decision on change request %s is looked at: %s", in.Change.Name, problem)
+	}
 	approval := in.Change.Status.Approval
 	approvals := 0
 	for _, decision := range approval.Decisions {
@@ -174,6 +179,16 @@ func undecided(in GateInput) string {
 	}
 	return fmt.Sprintf("change request %s has %d of %d approvals (not approved automatically: %s); approve it with: tkn change approve %s -n %s",
 		in.Change.Name, approvals, max(approval.Required, 1), strings.Join(approval.Reasons, "; "), in.Change.Name, in.Change.Namespace)
+}
+
+// Undecidable says why nobody's decision on a change is looked at, as the record
+// has it; empty if decisions are.
+func Undecidable(status *v1alpha1.ChangeRequestStatus) string {
+	approved := meta.FindStatusCondition(status.Conditions, v1alpha1.ConditionApproved)
+	if approved == nil || approved.Reason != v1alpha1.ReasonPolicyMissing {
+		return ""
+	}
+	return approved.Message
 }
 
 func implementing(in GateInput) string {

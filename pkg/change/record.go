@@ -95,6 +95,7 @@ func Decide(in Input) v1alpha1.ChangeRequestStatus {
 		(*record).withdraw,
 		(*record).conclude,
 		(*record).countDecisions,
+		(*record).explain,
 		(*record).implement,
 		(*record).move,
 	} {
@@ -311,6 +312,19 @@ func (r *record) countDecisions() {
 		approval.Reasons = []string{"approved by " + strings.Join(people, ", ")}
 		r.approve(last.User, approval.Reasons[0])
 	}
+}
+
+// explain: without a policy nobody's decision is looked at, and whoever waits for
+// one should know why.
+func (r *record) explain() {
+	if r.status.Approval.State != v1alpha1.ApprovalRequested || Over(r.status.State) {
+		return
+	}
+	if r.Policy == nil {
+		r.condition(v1alpha1.ConditionApproved, metav1.ConditionUnknown, v1alpha1.ReasonPolicyMissing, r.PolicyProblem)
+		return
+	}
+	r.condition(v1alpha1.ConditionApproved, metav1.ConditionUnknown, "Requested", strings.Join(r.status.Approval.Reasons, "; "))
 }
 
 // implement: an approved change is begun for the first run whose gate asks, unless

@@ -224,6 +224,8 @@ func notCounted(d Detail) []uncounted {
 		switch {
 		case !known && change.Over(d.Change.Status.State):
 			because = "the change was over"
+		case !known && change.Undecidable(&d.Change.Status) != "":
+			because = "not looked at: " + change.Undecidable(&d.Change.Status)
 		case !known:
 			because = "not looked at yet; while a run deploys the change, decisions are put off"
 		case because == "":
