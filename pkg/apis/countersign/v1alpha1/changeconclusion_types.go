@@ -10,8 +10,9 @@ import (
 // ChangeConclusion is what a run hands in at its end: the closing artefacts and
 // the readiness at closure. There is at most one per run and change request.
 //
-// Its status is the controller's: outcome and category follow from the
-// PipelineRun's own record, never from what a pod claims.
+// Its status is the controller's: the outcome follows from the PipelineRun's own
+// record, never from what a pod claims. The category of a good outcome follows
+// from the readiness that is handed in here.
 //
 // +genclient
 // +genreconciler:krshapedlogic=false
