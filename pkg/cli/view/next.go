@@ -31,6 +31,9 @@ func NextSteps(d Detail) []Step {
 	case v1alpha1.StateScheduled:
 		return resume(d, "It is approved, and its run has stopped. Take it up again:")
 	case v1alpha1.StateImplement:
+		if record.Status.Approval.State == v1alpha1.ApprovalRejected {
+			return rejectedLate(record)
+		}
 		if d.Resume != "" {
 			return resume(d, "It is approved, and its run has ended without saying that it deployed the change. Take it up again:")
 		}
@@ -77,6 +80,16 @@ func resume(d Detail, text string) []Step {
 		return nil
 	}
 	return []Step{{Text: text, Command: d.Resume}}
+}
+
+// rejectedLate: a run was let through and has not said what it did; then the change
+// was rejected.
+func rejectedLate(change *v1alpha1.ChangeRequest) []Step {
+	steps := implementing(change)
+	if len(steps) > 0 {
+		steps[0].Text = "It was rejected after a run had been let through, and no other run may deploy it. See what that run did:"
+	}
+	return steps
 }
 
 func implementing(change *v1alpha1.ChangeRequest) []Step {
