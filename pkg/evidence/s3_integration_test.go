@@ -72,7 +72,7 @@ func s3Bucket(t *testing.T) (name, lockerURL string) {
 	return name, "s3://" + name + "?" + query.Encode()
 }
 
-func TestS3Locker(t *testing.T) {
+func TestIntegrationS3Locker(t *testing.T) {
 	_, lockerURL := s3Bucket(t)
 	l, err := evidence.Open(t.Context(), lockerURL+"&prefix=team-a")
 	if err != nil {
@@ -122,7 +122,7 @@ func TestS3Locker(t *testing.T) {
 	}
 }
 
-func TestS3LockerErrors(t *testing.T) {
+func TestIntegrationS3LockerErrors(t *testing.T) {
 	name, lockerURL := s3Bucket(t)
 	missing := strings.Replace(lockerURL, name, "no-such-bucket-"+name, 1)
 	if _, err := evidence.Open(t.Context(), missing); err == nil || !strings.Contains(err.Error(), "does the bucket exist?") {

@@ -22,7 +22,7 @@ import (
 	"github.com/countersign-dev/countersign/pkg/inventory"
 )
 
-func TestInventoryOnGitea(t *testing.T) {
+func TestIntegrationInventoryOnGitea(t *testing.T) {
 	ctx := context.Background()
 	repo := forgetest.NewRepository(t, "inventory")
 	repo.Branch("prod", "master")
@@ -103,10 +103,10 @@ func TestInventoryOnGitea(t *testing.T) {
 	})
 }
 
-// TestATagThatMovesDuringThePushIsRefusedByTheServer: between reading the tags
+// TestIntegrationATagThatMovesDuringThePushIsRefusedByTheServer: between reading the tags
 // and the push somebody moves one; the git server itself must refuse, for all
 // tags of the push.
-func TestATagThatMovesDuringThePushIsRefusedByTheServer(t *testing.T) {
+func TestIntegrationATagThatMovesDuringThePushIsRefusedByTheServer(t *testing.T) {
 	ctx := context.Background()
 	repo := forgetest.NewRepository(t, "race")
 	repo.Branch("prod", "master")

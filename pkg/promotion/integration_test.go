@@ -20,9 +20,9 @@ import (
 	"github.com/countersign-dev/countersign/pkg/promotion"
 )
 
-// TestFindOnGitea promotes once with each way to merge that Gitea has, and each
+// TestIntegrationFindOnGitea promotes once with each way to merge that Gitea has, and each
 // time the pull request just merged is the one that is found.
-func TestFindOnGitea(t *testing.T) {
+func TestIntegrationFindOnGitea(t *testing.T) {
 	ctx := context.Background()
 	repo := forgetest.NewRepository(t, "find")
 	repo.Branch("prod", "master")
@@ -118,9 +118,9 @@ func TestFindOnGitea(t *testing.T) {
 	})
 }
 
-// TestFindReadsPages: the last merged is found behind more pull requests than a
+// TestIntegrationFindReadsPages: the last merged is found behind more pull requests than a
 // page holds.
-func TestFindReadsPages(t *testing.T) {
+func TestIntegrationFindReadsPages(t *testing.T) {
 	ctx := context.Background()
 	repo := forgetest.NewRepository(t, "pages")
 	repo.Branch("prod", "master")
