@@ -365,7 +365,8 @@ func (d *demo) remove(ctx context.Context) error {
 	if d.env, err = fixture.Load(); err != nil {
 		return advise(err, "removing needs the same variables as the demo:\n\n%s", fixture.Settings())
 	}
-	problems := []error{d.env.Uninstall(ctx), d.env.RemoveProject(ctx, name), d.env.RemoveForge(ctx, name)}
+	d.step("removing Countersign and what the demo made")
+	problems := []error{d.env.Uninstall(ctx), d.env.RemoveProject(ctx, name), d.env.RemoveForge(ctx, name), d.env.WaitGone(ctx, name)}
 	if err := errors.Join(problems...); err != nil {
 		return advise(err, "make down can be repeated")
 	}
