@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command coredns is CoreDNS with only the plugins that this cluster's name
 // server uses. The full set takes three times as long to build.
 package main

@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command pause holds a pod's namespaces open until it is told to end. As the
 // first process of the pod it also reaps the children that others leave to it.
 package main

@@ -1,3 +1,6 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
 // Command registry is the distribution registry with only the storage that a
 // test cluster uses: a folder.
 package main
