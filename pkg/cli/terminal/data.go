@@ -12,6 +12,8 @@ import (
 	"unicode/utf16"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
 
 // JSON writes a value for programs. The output parses to exactly the value,
@@ -68,7 +70,7 @@ func restyle(node *yaml.Node) {
 	node.Style = 0
 	if node.Kind == yaml.ScalarNode && node.Tag == "!!str" {
 		switch {
-		case !harmless(strings.ReplaceAll(node.Value, "\n", "")):
+		case strings.ContainsFunc(node.Value, func(r rune) bool { return r == unicode.ReplacementChar || !shown(r) }):
 			node.Style = yaml.DoubleQuotedStyle
 		case strings.Contains(node.Value, "\n"):
 			node.Style = yaml.LiteralStyle
@@ -92,14 +94,17 @@ func plain(text string) bool {
 	return unicode.IsLetter(rune(text[0]))
 }
 
-// escapeQuoted escapes what is not printable. In JSON, and in the YAML that
+// shown tells whether a character needs no escape.
+func shown(r rune) bool { return r == '\n' || plaintext.Visible(r) }
+
+// escapeQuoted escapes what is not visible. In JSON, and in the YAML that
 // restyle allows, such characters stand in double quotes only. JSON and YAML
 // differ in how they write characters beyond 16 bits.
 func escapeQuoted(text string, wide func(rune) string) []byte {
 	var b bytes.Buffer
 	for _, r := range text {
 		switch {
-		case r == '\n' || unicode.IsPrint(r):
+		case shown(r):
 			b.WriteRune(r)
 		case r >= 0x10000:
 			b.WriteString(wide(r))

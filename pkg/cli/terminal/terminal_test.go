@@ -7,40 +7,14 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
 
-const hostile = "a\x1b[31mred\x1b[0m\a\u202eright\u2066\u200b\u009b2J\ufeff\U000e0041 \xff"
-
-func TestLine(t *testing.T) {
-	for name, c := range map[string]struct{ in, want string }{
-		"plain text is kept":              {"Größe – 大きさ", "Größe – 大きさ"},
-		"line breaks become spaces":       {"one\r\ntwo\tthree\n", "one  two three"},
-		"escape sequences become text":    {"\x1b]0;title\a", `\x1b]0;title\x07`},
-		"bidi controls become text":       {"a\u202eb\u2069", `a\u202eb\u2069`},
-		"C1 controls become text":         {"a\u009b2J", `a\u009b2J`},
-		"characters beyond 16 bits":       {"a\U000e0041", `a\U000e0041`},
-		"broken UTF-8 becomes text":       {"a\xff\xc3", `a\xff\xc3`},
-		"the replacement character stays": {"a\ufffdb", "a\ufffdb"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(c.want, Line(c.in)); diff != "" {
-				t.Errorf("(-want +got):\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestLines(t *testing.T) {
-	got := Lines("\none\r\n  two\x1b[2J\n\nthree\u2028four  \n\n")
-	want := []string{"one", `  two\x1b[2J`, "", `three\u2028four`}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
+const hostile = "a\x1b[31mred\x1b[0m\a\u202eright\u2066\u200b\u009b2J\ufeff\U000e0041 \xff\u3164\u00a0\ufe0f"
 
 func TestColoursCanBeOff(t *testing.T) {
 	if got := (Style{}).Bad("no"); got != "no" {
@@ -74,18 +48,6 @@ func TestTableLinesUp(t *testing.T) {
 	}
 }
 
-func TestCutAndWrap(t *testing.T) {
-	if diff := cmp.Diff("大…", Cut("大きさ", 4)); diff != "" {
-		t.Errorf("Cut (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff("abcd", Cut("abcd", 4)); diff != "" {
-		t.Errorf("Cut (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]string{"the quick", "brownfoxjumps", "over"}, Wrap(" the  quick brownfoxjumps over", 9)); diff != "" {
-		t.Errorf("Wrap (-want +got):\n%s", diff)
-	}
-}
-
 type record struct {
 	Zeta  string            `json:"zeta"`
 	Alpha string            `json:"alpha"`
@@ -115,7 +77,7 @@ func TestDataIsHarmlessAndParses(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, r := range string(data) {
-				if r != '\n' && !unicode.IsPrint(r) {
+				if r != '\n' && !plaintext.Visible(r) {
 					t.Errorf("output holds %U", r)
 				}
 			}
@@ -128,17 +90,4 @@ func TestDataIsHarmlessAndParses(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzLine(f *testing.F) {
-	f.Add(hostile)
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, line := range append(Lines(text), Line(text)) {
-			for _, r := range line {
-				if !unicode.IsPrint(r) {
-					t.Errorf("%q lets %U through", text, r)
-				}
-			}
-		}
-	})
 }
