@@ -34,7 +34,9 @@ else
 WITH_CLUSTER :=
 endif
 
-# The addresses that integration tests take from their environment.
+# The addresses that integration tests take from their environment. On a cluster
+# of your own these are the variables that make demo asks for.
+ifeq ($(CLUSTER),local)
 TEST_SERVERS = \
 	COUNTERSIGN_TEST_REGISTRY="$$COUNTERSIGN_REGISTRY" \
 	COUNTERSIGN_TEST_GITEA_URL="$$GITEA_URL" \
@@ -42,17 +44,31 @@ TEST_SERVERS = \
 	COUNTERSIGN_TEST_S3_ENDPOINT="$$S3_ENDPOINT" \
 	COUNTERSIGN_TEST_S3_ACCESS_KEY="$$(cat "$$S3_ACCESS_KEY_FILE")" \
 	COUNTERSIGN_TEST_S3_SECRET_KEY="$$(cat "$$S3_SECRET_KEY_FILE")"
+else
+TEST_SERVERS = \
+	COUNTERSIGN_TEST_REGISTRY="$$KO_DOCKER_REPO" \
+	COUNTERSIGN_TEST_GITEA_URL="$$GITEA_URL" \
+	COUNTERSIGN_TEST_GITEA_TOKEN="$$GITEA_TOKEN" \
+	COUNTERSIGN_TEST_S3_ENDPOINT="$$S3_ENDPOINT" \
+	COUNTERSIGN_TEST_S3_ACCESS_KEY="$$S3_ACCESS_KEY" \
+	COUNTERSIGN_TEST_S3_SECRET_KEY="$$S3_SECRET_KEY"
+endif
 
 .DEFAULT_GOAL := help
 
 ##@ Try it
 
 .PHONY: demo
+ifneq ($(filter help list,$(SCENARIO)),)
+demo:
+	@go run ./test/demo --scenario=help
+else
 demo: check cluster-up ## deploy an application under a change request, and watch [SCENARIO=ready]
 	@$(WITH_CLUSTER) go run ./test/demo --scenario=$(SCENARIO)
+endif
 
 .PHONY: down
-down: ## remove everything that make demo and make test made, the cache of binaries excepted
+down: ## remove what make demo and make test made, but for the cache and Debian packages
 ifeq ($(CLUSTER),local)
 	@$(CLUSTER_TOOL) down
 else
@@ -70,6 +86,9 @@ test: check ## unit, integration and end-to-end tests on a real cluster
 
 .PHONY: test-full
 test-full: test ## make test, and what is too slow for it
+ifeq ($(CLUSTER),local)
+	go -C test/cluster test -tags cluster -count=1 ./...
+endif
 	@$(MAKE) --no-print-directory verify lint
 	@$(MAKE) --no-print-directory fuzz
 
@@ -79,7 +98,7 @@ unit: ## tests that need neither root nor a cluster [RUN=regexp]
 	go -C test/cluster test -run '$(RUN)' ./...
 
 .PHONY: integration
-integration: cluster-up ## tests against the real forge, registry, object storage and API server
+integration: cluster-up ## tests against the real forge, registry and object storage
 	$(WITH_CLUSTER) $(TEST_SERVERS) go test -tags integration -run Integration ./cmd/... ./internal/... ./pkg/... ./test/fixture/...
 
 .PHONY: e2e
@@ -108,11 +127,11 @@ build: ## the tkn plugin, as bin/tkn-change
 	go build -o bin/ ./cmd/tkn-change
 
 .PHONY: generate
-generate: ## rewrite the generated code, CRDs and documents
+generate: ## rewrite the generated code and CRDs
 	hack/update
 
 .PHONY: verify
-verify: ## fail if anything generated is stale
+verify: ## fail if generated code or CRDs are stale
 	hack/verify
 
 .PHONY: lint
@@ -126,10 +145,8 @@ fmt: ## gofmt
 ##@ The cluster
 
 .PHONY: check
-check: ## say what this machine lacks to carry a cluster
-ifeq ($(CLUSTER),local)
+check: ## say what this machine, or a cluster of your own, lacks
 	@$(CLUSTER_TOOL) check
-endif
 
 .PHONY: cluster-up
 cluster-up: ## bring the local cluster up, or mend it

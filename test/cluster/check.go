@@ -43,7 +43,8 @@ var checks = []check{
 
 const useExisting = `An existing cluster can be used instead: set CLUSTER=external, with KUBECONFIG
 (or the current context) naming a cluster with Tekton Pipelines, and
-KO_DOCKER_REPO naming a registry that its nodes can pull from.`
+KO_DOCKER_REPO naming a registry that its nodes can pull from. A Gitea and an S3
+service are needed, too: make demo says which variables name them.`
 
 // problems are all requirements that are not met.
 func (c *cluster) problems() []string {
