@@ -23,6 +23,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
@@ -329,14 +330,14 @@ func (v Verdict) API() v1alpha1.ReadinessVerdict {
 			reason = fmt.Sprintf("%s; to unblock: %s", c.Message, c.Unblock)
 		}
 		out.Blocking = append(out.Blocking, v1alpha1.CheckResult{
-			Asset:    Plain(c.Asset, maxAPIText),
-			Entry:    Plain(c.Entry, maxAPIText),
-			Check:    Plain(c.Check, maxAPIText),
-			Tool:     Plain(c.Tool, maxAPIText),
+			Asset:    plaintext.Clip(c.Asset, maxAPIText),
+			Entry:    plaintext.Clip(c.Entry, maxAPIText),
+			Check:    plaintext.Clip(c.Check, maxAPIText),
+			Tool:     plaintext.Clip(c.Tool, maxAPIText),
 			Rule:     c.Rule,
 			Result:   c.Result,
-			Reason:   Plain(reason, maxAPIText),
-			Evidence: Plain(c.Evidence, maxAPIText),
+			Reason:   plaintext.Clip(reason, maxAPIText),
+			Evidence: plaintext.Clip(c.Evidence, maxAPIText),
 		})
 	}
 	return out

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
 
@@ -44,11 +45,11 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 			}
 			entry, asset = c.Entry, "\x00"
 			// Never the bare name: an entry may be called DEPLOYMENT_READY=true.
-			out.WriteString("entry " + fit(orDash(Plain(c.Entry, maxShown)), tableColumns-6) + "\n")
+			out.WriteString("entry " + plaintext.Fit(orDash(plaintext.Clip(c.Entry, maxShown)), tableColumns-6) + "\n")
 		}
 		if c.Asset != asset && c.Asset != "" {
 			asset = c.Asset
-			out.WriteString("  " + fit(strings.TrimSpace(string(c.AssetType)+" "+Plain(c.Asset, maxShown)), tableColumns-2) + "\n")
+			out.WriteString("  " + plaintext.Fit(strings.TrimSpace(string(c.AssetType)+" "+plaintext.Clip(c.Asset, maxShown)), tableColumns-2) + "\n")
 		}
 		writeCheck(&out, c, options.Color)
 	}
@@ -71,31 +72,31 @@ func writeCheck(out *strings.Builder, c Check, color bool) {
 	case Info:
 		outcome, on = "info", "\x1b[36m"
 	}
-	outcome = pad(outcome, mark)
+	outcome = plaintext.Pad(outcome, mark)
 	if color {
 		outcome = on + outcome + "\x1b[0m"
 	}
 	line := fmt.Sprintf("    %s  %s  %s  %s", outcome,
-		pad(fit(Plain(c.Check, maxShown), name), name),
-		pad(fit(orDash(Plain(c.Tool, maxShown)), tool), tool),
+		plaintext.Pad(plaintext.Fit(plaintext.Clip(c.Check, maxShown), name), name),
+		plaintext.Pad(plaintext.Fit(orDash(plaintext.Clip(c.Tool, maxShown)), tool), tool),
 		c.Result)
 	out.WriteString(strings.TrimRight(line, " ") + "\n")
 	if c.Outcome != Block {
 		return
 	}
 	const indent = "           "
-	for _, line := range wrap(Plain(c.Message, maxShown), tableColumns-len(indent)) {
+	for _, line := range plaintext.Break(plaintext.Clip(c.Message, maxShown), tableColumns-len(indent)) {
 		out.WriteString(indent + line + "\n")
 	}
 	if c.Unblock != "" {
-		for _, line := range wrap("to unblock: "+Plain(c.Unblock, maxShown), tableColumns-len(indent)) {
+		for _, line := range plaintext.Break("to unblock: "+plaintext.Clip(c.Unblock, maxShown), tableColumns-len(indent)) {
 			out.WriteString(indent + line + "\n")
 		}
 	}
 }
 
 func orDash(s string) string {
-	if strings.TrimSpace(s) == "" {
+	if s == "" {
 		return "-"
 	}
 	return s
