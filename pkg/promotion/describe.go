@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	v1alpha1 "github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/forge"
 	"github.com/countersign-dev/countersign/pkg/inventory"
@@ -189,7 +190,7 @@ func resultLines(results []v1alpha1.CheckResult) []string {
 func link(s string) string {
 	u, err := url.Parse(s)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.User != nil || len(s) > 500 ||
-		Visible(s, len(s)) != s || strings.ContainsAny(s, "<>` \\@\"'") {
+		plaintext.Line(s) != s || strings.ContainsAny(s, "<>` \\@\"'") {
 		return code(s, 300)
 	}
 	return "<" + s + ">"
@@ -202,13 +203,13 @@ func short(sha string) string { return cut(sha, 12) }
 func Summary(target v1alpha1.Target, subjects []v1alpha1.Subject) string {
 	var deployed, deleted []string
 	for _, s := range subjects {
-		name := Visible(s.Name, 80)
+		name := plaintext.Clip(s.Name, 80)
 		if s.Action == "delete" {
 			deleted = append(deleted, name)
 			continue
 		}
 		if s.Version != "" {
-			name += " " + Visible(s.Version, 40)
+			name += " " + plaintext.Clip(s.Version, 40)
 		}
 		deployed = append(deployed, name)
 	}
@@ -216,9 +217,9 @@ func Summary(target v1alpha1.Target, subjects []v1alpha1.Subject) string {
 	if len(deployed) == 0 {
 		verb, names = "Delete", deleted
 	}
-	where := Visible(target.Environment, 63)
+	where := plaintext.Clip(target.Environment, 63)
 	if target.Region != "" {
-		where += " in " + Visible(target.Region, 63)
+		where += " in " + plaintext.Clip(target.Region, 63)
 	}
 	what := "nothing"
 	if len(names) > 0 {

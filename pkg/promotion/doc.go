@@ -15,5 +15,5 @@
 // All of it but Find is pure. The body is text that anyone may have written: it
 // is bounded, read in one pass without regular expressions, never executed or
 // interpolated, and where it is shown, what is invisible is made visible (see
-// Visible) and what a forge would interpret is quoted (see Describe).
+// package plaintext) and what a forge would interpret is quoted (see Describe).
 package promotion

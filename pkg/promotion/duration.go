@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
 
 // Bounds of durations.
@@ -35,7 +37,7 @@ func ParseOutageDuration(s string) (time.Duration, error) {
 	}
 	m := outageSyntax.FindStringSubmatch(s)
 	if m == nil {
-		return 0, fmt.Errorf(`outage duration "%s" is not %s`, Visible(s, maxFound), outageForm)
+		return 0, fmt.Errorf(`outage duration "%s" is not %s`, plaintext.Clip(s, maxFound), outageForm)
 	}
 	var (
 		d    time.Duration
@@ -44,7 +46,7 @@ func ParseOutageDuration(s string) (time.Duration, error) {
 	for i, unit := range []time.Duration{24 * time.Hour, time.Hour, time.Minute, time.Second} {
 		n, err := strconv.Atoi(m[i+1])
 		if err != nil {
-			return 0, fmt.Errorf(`outage duration "%s": %w`, Visible(s, maxFound), err)
+			return 0, fmt.Errorf(`outage duration "%s": %w`, plaintext.Clip(s, maxFound), err)
 		}
 		part[i] = n
 		d += time.Duration(n) * unit
@@ -61,7 +63,7 @@ func ParseChangeDuration(s string) (time.Duration, error) {
 	n, err := strconv.ParseUint(s, 10, 31)
 	d := time.Duration(n) * time.Minute
 	if err != nil || d < time.Minute || d > MaxChange {
-		return 0, fmt.Errorf(`change request duration "%s" is not %s`, Visible(s, maxFound), changeForm)
+		return 0, fmt.Errorf(`change request duration "%s" is not %s`, plaintext.Clip(s, maxFound), changeForm)
 	}
 	return d, nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	v1alpha1 "github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/forge"
 )
@@ -61,9 +62,9 @@ type Found struct {
 func (f *Found) PromotionPR() v1alpha1.PromotionPR {
 	return v1alpha1.PromotionPR{
 		Number:      f.PR.Number,
-		URL:         Visible(f.PR.URL, 2048),
-		Title:       Visible(f.PR.Title, 250),
-		Author:      Visible(f.PR.Author, 250),
+		URL:         plaintext.Clip(f.PR.URL, 2048),
+		Title:       plaintext.Clip(f.PR.Title, 250),
+		Author:      plaintext.Clip(f.PR.Author, 250),
 		MergeCommit: f.PR.MergeCommit,
 	}
 }
@@ -94,14 +95,14 @@ func Find(ctx context.Context, f forge.Forge, q Query) (*Found, error) {
 	}
 	if s.best == nil {
 		return nil, fmt.Errorf("%w: no merged pull request into branch %q has its merge commit in the history of commit %s: merge the promotion pull request into %q with the forge's merge button, and run again",
-			ErrNoPromotion, Visible(q.Branch, 100), Visible(q.Commit, 64), Visible(q.Branch, 100))
+			ErrNoPromotion, plaintext.Clip(q.Branch, 100), plaintext.Clip(q.Commit, 64), plaintext.Clip(q.Branch, 100))
 	}
 	pr, err := f.PullRequest(ctx, s.best.Number)
 	if err != nil {
 		return nil, fmt.Errorf("finding the promotion pull request: %w", err)
 	}
 	if !pr.Merged || pr.MergeCommit != s.best.MergeCommit || pr.Base != q.Branch {
-		return nil, fmt.Errorf("finding the promotion pull request: the forge says two things of pull request %d: run again, and if that does not help look at %s", pr.Number, Visible(pr.URL, 300))
+		return nil, fmt.Errorf("finding the promotion pull request: the forge says two things of pull request %d: run again, and if that does not help look at %s", pr.Number, plaintext.Clip(pr.URL, 300))
 	}
 	return &Found{PR: *pr, CommitsAfter: s.rank, Contained: s.contained(), More: s.more}, nil
 }

@@ -3,7 +3,11 @@
 
 package promotion
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/countersign-dev/countersign/internal/plaintext"
+)
 
 // Problem is one fault in what a promotion pull request or a run's parameters
 // say of a change. Its strings are safe to show once rendered by String.
@@ -27,11 +31,11 @@ const maxFound = 100
 func (p Problem) String() string {
 	found := "nothing found"
 	if p.Found != "" {
-		found = `found "` + Visible(p.Found, maxFound) + `"`
+		found = `found "` + plaintext.Clip(p.Found, maxFound) + `"`
 	}
 	s := fmt.Sprintf("%s: %s; expected %s", p.Field, found, p.Allowed)
 	if p.Link != "" {
-		s += " (" + Visible(p.Link, 300) + ")"
+		s += " (" + plaintext.Clip(p.Link, 300) + ")"
 	}
 	return s
 }

@@ -6,67 +6,15 @@ package promotion
 import (
 	"fmt"
 	"strings"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
-
-// Visible makes hostile text safe to show in one line: characters that have no
-// picture (control characters, line breaks, bidi controls, zero-width
-// characters, broken UTF-8) are written as escapes such as \n, \x1b or \u202e,
-// and more than most bytes are cut, which an ellipsis tells.
-func Visible(s string, most int) string {
-	return escape(s, most, func(rune) bool { return false })
-}
-
-// visibleText is Visible for text of several lines: it keeps line breaks and
-// tabs and cuts nothing.
-func visibleText(s string) string {
-	return escape(s, len(s), func(r rune) bool { return r == '\n' || r == '\t' })
-}
-
-func escape(s string, most int, keep func(rune) bool) string {
-	var out strings.Builder
-	for i, r := range s {
-		if i >= most {
-			out.WriteString("…")
-			break
-		}
-		_, size := utf8.DecodeRuneInString(s[i:])
-		switch {
-		case r == utf8.RuneError && size == 1:
-			fmt.Fprintf(&out, `\x%02x`, s[i])
-		case keep(r) || unicode.IsGraphic(r) && !blank(r):
-			out.WriteRune(r)
-		case r == '\n':
-			out.WriteString(`\n`)
-		case r == '\r':
-			out.WriteString(`\r`)
-		case r == '\t':
-			out.WriteString(`\t`)
-		case r < 0x80:
-			fmt.Fprintf(&out, `\x%02x`, r)
-		case r < 0x10000:
-			fmt.Fprintf(&out, `\u%04x`, r)
-		default:
-			fmt.Fprintf(&out, `\U%08x`, r)
-		}
-	}
-	return out.String()
-}
-
-// blank finds characters that count as graphic and yet show nothing.
-func blank(r rune) bool {
-	switch r {
-	case 0x034f, 0x115f, 0x1160, 0x17b4, 0x17b5, 0x2800, 0x3164, 0xffa0:
-		return true
-	}
-	return unicode.Is(unicode.Variation_Selector, r)
-}
 
 // code writes text as one code span of Markdown, in which no forge sees a
 // mention, a link, a reference, HTML or emphasis.
 func code(s string, most int) string {
-	s = strings.TrimSpace(Visible(s, most))
+	s = plaintext.Clip(s, most)
 	if s == "" {
 		return "(none)"
 	}
@@ -82,7 +30,7 @@ func code(s string, most int) string {
 // is missing.
 func block(s string, most int) string {
 	var out strings.Builder
-	for line := range strings.Lines(visibleText(s)) {
+	for line := range strings.Lines(plaintext.Text(s)) {
 		if strings.TrimSpace(line) != "" {
 			out.WriteString("    ")
 		}

@@ -11,6 +11,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	v1alpha1 "github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -176,7 +177,7 @@ func (v *validator) assignee() string {
 }
 
 func isAddress(s string) bool {
-	if len(s) > maxAddress || strings.ContainsAny(s, "\"<>()[],;:\\ ") || Visible(s, len(s)) != s {
+	if len(s) > maxAddress || strings.ContainsAny(s, "\"<>()[],;:\\ ") || plaintext.Line(s) != s {
 		return false
 	}
 	address, err := mail.ParseAddress(s)
@@ -194,7 +195,7 @@ func (v *validator) text(tag Tag, required bool) string {
 	case value == "" && required:
 		v.tag(tag, "", "a text")
 	}
-	return visibleText(value)
+	return plaintext.Text(value)
 }
 
 func (v *validator) purpose(value string) v1alpha1.EnvironmentPurpose {
@@ -214,5 +215,5 @@ func (v *validator) detail(value string) string {
 		v.parameter("target-environment-detail", fmt.Sprintf("%d bytes", len(value)), fmt.Sprintf("at most %d bytes", MaxDetail))
 		return ""
 	}
-	return visibleText(value)
+	return plaintext.Text(value)
 }
