@@ -261,12 +261,13 @@ func TestParametersThatCannotBeAreAllTold(t *testing.T) {
 	p := w.Params("1")
 	p.InventoryURL, p.TargetEnvironment, p.Region, p.ForceRedeploy = "ext::sh -c id", "--upload-pack=x", "a b", "maybe"
 	p.BundleRepository, p.ConfigURL, p.LockerURL = "https://x", "ssh://x", ""
+	p.RollbackEnabled = "True" // which Pipeline cd does not know
 	_, err := assess.Run(t.Context(), p, w.Clients())
 	var invalid *step.InvalidError
 	if !errors.As(err, &invalid) {
 		t.Fatalf("error %v", err)
 	}
-	for _, parameter := range []string{"inventory-url", "target-environment", "region", "force-redeploy", "bundle-repository", "config-url", "locker-url"} {
+	for _, parameter := range []string{"inventory-url", "target-environment", "region", "force-redeploy", "bundle-repository", "config-url", "locker-url", "rollback-enabled"} {
 		if !strings.Contains(err.Error(), "parameter "+parameter) {
 			t.Errorf("%s is not told in: %v", parameter, err)
 		}

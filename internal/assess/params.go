@@ -103,6 +103,16 @@ func (p *Params) rollback() bool {
 	return on
 }
 
+// checkRollback takes only what Pipeline cd takes: its finally compares the text,
+// and any other spelling would switch the rollback off without a word.
+func (p *Params) checkRollback() error {
+	switch p.RollbackEnabled {
+	case "1", "true", "0", "false", "":
+		return nil
+	}
+	return step.Invalid(fmt.Sprintf("parameter rollback-enabled is %.80q, want 1 or 0", p.RollbackEnabled))
+}
+
 // tasks are the Tasks of the stages that the run may come to.
 func (p *Params) tasks() []v1alpha1.Stage {
 	stages := []v1alpha1.Stage{
@@ -161,8 +171,7 @@ func (p *Params) CheckChange() error {
 	if err := inventory.CheckBranch(p.ConfigRevision); err != nil {
 		problems = append(problems, fmt.Sprintf("parameter config-revision: %v", err))
 	}
-	_, err := step.ParseBool("rollback-enabled", p.RollbackEnabled)
-	return step.Join(step.Invalid(problems...), err)
+	return step.Join(step.Invalid(problems...), p.checkRollback())
 }
 
 // CheckLocker lists what is wrong with the parameter about evidence.

@@ -20,8 +20,7 @@ import (
 // collected or created: what was assessed then is what is deployed, as long as it
 // still is what would be assessed now.
 func reuse(ctx context.Context, p *Params, id string, c *Clients) (*v1alpha1.ChangeRequest, error) {
-	_, err := step.ParseBool("rollback-enabled", p.RollbackEnabled)
-	if err := step.Join(p.CheckRun(), p.CheckInventory(), err); err != nil {
+	if err := step.Join(p.CheckRun(), p.CheckInventory(), p.checkRollback()); err != nil {
 		return nil, err
 	}
 	found, err := c.Cluster.Countersign.CountersignV1alpha1().ChangeRequests(p.Namespace).Get(ctx, id, metav1.GetOptions{})
