@@ -6,6 +6,7 @@ package change
 import (
 	"fmt"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -39,7 +40,7 @@ func DecideConclusion(in ConclusionInput) v1alpha1.ChangeConclusionStatus {
 		return status
 	}
 	if !status.Recorded {
-		status.Message = conclusionProblem(in)
+		status.Message = plaintext.Clip(conclusionProblem(in), maxReasonBytes)
 		if status.Message != "" {
 			return status
 		}

@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -22,7 +23,8 @@ type GateInput struct {
 	Run v1alpha1.RunRef
 	// Change that it names, nil if there is none.
 	Change *v1alpha1.ChangeRequest
-	// Resume is the command that starts the run again.
+	// Resume is the command that starts the run again. It is shown as it is, since
+	// people copy it: ResumeCommand has quoted what is not visible.
 	Resume string
 }
 
@@ -110,7 +112,7 @@ func gateRejected(in GateInput) (Verdict, bool) {
 	by := ""
 	for _, decision := range approval.Decisions {
 		if decision.Decision == v1alpha1.DecisionReject {
-			by = fmt.Sprintf(" by %s: %s", decision.User, decision.Comment)
+			by = " by " + plaintext.Line(decision.User) + comment(decision.Comment)
 		}
 	}
 	return failed(v1alpha1.ReasonRejected, "change request %s was rejected%s", in.Change.Name, by), true
@@ -121,7 +123,7 @@ func gateOpen(in GateInput) (Verdict, bool) {
 	status := in.Change.Status
 	if status.State == v1alpha1.StateImplement && status.Implementing != nil && status.Implementing.UID == in.Run.UID &&
 		status.Approval.State == v1alpha1.ApprovalApproved {
-		return passed(v1alpha1.ReasonApproved, "change request %s is approved (%s) and in state %s", in.Change.Name, strings.Join(status.Approval.Reasons, "; "), status.State), true
+		return passed(v1alpha1.ReasonApproved, "change request %s is approved (%s) and in state %s", in.Change.Name, reasons(status.Approval), status.State), true
 	}
 	return Verdict{}, false
 }
@@ -178,7 +180,7 @@ func undecided(in GateInput) string {
 		}
 	}
 	return fmt.Sprintf("change request %s has %d of %d approvals (not approved automatically: %s); approve it with: tkn change approve %s -n %s",
-		in.Change.Name, approvals, max(approval.Required, 1), strings.Join(approval.Reasons, "; "), in.Change.Name, in.Change.Namespace)
+		in.Change.Name, approvals, max(approval.Required, 1), reasons(approval), in.Change.Name, in.Change.Namespace)
 }
 
 // Undecidable says why nobody's decision on a change is looked at, as the record
@@ -188,7 +190,12 @@ func Undecidable(status *v1alpha1.ChangeRequestStatus) string {
 	if approved == nil || approved.Reason != v1alpha1.ReasonPolicyMissing {
 		return ""
 	}
-	return approved.Message
+	return plaintext.Clip(approved.Message, maxReasonBytes)
+}
+
+// reasons of the state of an approval, which may be the names of people.
+func reasons(approval v1alpha1.ApprovalStatus) string {
+	return plaintext.Clip(strings.Join(approval.Reasons, "; "), maxReasonBytes)
 }
 
 func implementing(in GateInput) string {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -43,7 +44,7 @@ func DecideOpen(in OpenInput) Verdict {
 	}
 	message := "waiting for the controller to take up the change request"
 	if submitted := meta.FindStatusCondition(in.Change.Status.Conditions, v1alpha1.ConditionSubmitted); submitted != nil && submitted.Message != "" {
-		message = submitted.Message
+		message = plaintext.Clip(submitted.Message, maxReasonBytes)
 	}
 	return waiting(v1alpha1.ReasonSubmitting, "change request %s is being put in place: %s", in.Change.Name, message)
 }
@@ -105,9 +106,9 @@ func openRefused(in OpenInput) (Verdict, bool) {
 	}
 	switch submitted.Reason {
 	case v1alpha1.SubmittedReasonPolicyMissing:
-		return failed(v1alpha1.ReasonPolicyMissing, "change request %s: %s", in.Change.Name, submitted.Message), true
+		return failed(v1alpha1.ReasonPolicyMissing, "change request %s: %s", in.Change.Name, plaintext.Clip(submitted.Message, maxReasonBytes)), true
 	case v1alpha1.SubmittedReasonReferenceRefused, v1alpha1.SubmittedReasonAttachmentMismatch:
-		return failed(v1alpha1.ReasonSubmissionRefused, "change request %s: %s", in.Change.Name, submitted.Message), true
+		return failed(v1alpha1.ReasonSubmissionRefused, "change request %s: %s", in.Change.Name, plaintext.Clip(submitted.Message, maxReasonBytes)), true
 	}
 	return Verdict{}, false
 }
@@ -119,7 +120,7 @@ func openLate(in OpenInput) (Verdict, bool) {
 	}
 	message := "nothing was tried"
 	if submitted := meta.FindStatusCondition(in.Change.Status.Conditions, v1alpha1.ConditionSubmitted); submitted != nil && submitted.Message != "" {
-		message = submitted.Message
+		message = plaintext.Clip(submitted.Message, maxReasonBytes)
 	}
 	return failed(v1alpha1.ReasonCustomRunTimeout, "change request %s was not in place in time: %s", in.Change.Name, message), true
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
@@ -29,6 +30,9 @@ const (
 	// maxMessageBytes bounds an event's message; the whole comment of a decision is
 	// in the ChangeApproval.
 	maxMessageBytes = 512
+	// maxReasonBytes bounds the message of a condition, and what a message of a
+	// custom task repeats of others' text.
+	maxReasonBytes = 4 * maxMessageBytes
 )
 
 // Input is everything that the next status of a change request depends on.
@@ -307,7 +311,7 @@ func (r *record) countDecisions() {
 		last := approval.Decisions[len(approval.Decisions)-1]
 		people := make([]string, 0, len(approval.Decisions))
 		for _, decision := range approval.Decisions {
-			people = append(people, decision.User)
+			people = append(people, plaintext.Line(decision.User))
 		}
 		approval.Reasons = []string{"approved by " + strings.Join(people, ", ")}
 		r.approve(last.User, approval.Reasons[0])
@@ -444,18 +448,20 @@ func (r *record) note(event, subject, actor, message string) {
 	r.noteAt(r.Now, event, subject, actor, message)
 }
 
+// noteAt is the only place that adds to the history, and condition the only one
+// that sets a condition: what people and servers say becomes harmless there.
 func (r *record) noteAt(at metav1.Time, event, subject, actor, message string) {
 	if slices.ContainsFunc(r.status.History, func(e v1alpha1.HistoryEvent) bool { return e.Event == event && e.Subject == subject }) {
 		return
 	}
 	r.status.History = append(r.status.History, v1alpha1.HistoryEvent{
-		Time: at, Actor: actor, Event: event, Subject: subject, Message: clip(message, maxMessageBytes),
+		Time: at, Actor: plaintext.Clip(actor, maxMessageBytes), Event: event, Subject: subject, Message: plaintext.Clip(message, maxMessageBytes),
 	})
 }
 
 func (r *record) condition(kind string, status metav1.ConditionStatus, reason, message string) {
 	meta.SetStatusCondition(&r.status.Conditions, metav1.Condition{
-		Type: kind, Status: status, Reason: reason, Message: clip(message, 4*maxMessageBytes),
+		Type: kind, Status: status, Reason: reason, Message: plaintext.Clip(message, maxReasonBytes),
 		ObservedGeneration: r.Change.Generation, LastTransitionTime: r.Now,
 	})
 }
@@ -464,17 +470,10 @@ func runActor(run v1alpha1.RunRef) string {
 	return "pipelinerun/" + run.Name
 }
 
+// comment is what a person says to a decision, as the end of a sentence.
 func comment(text string) string {
-	if text == "" {
+	if text = plaintext.Clip(text, maxReasonBytes); text == "" {
 		return ""
 	}
 	return ": " + text
-}
-
-// clip shortens a text to a number of bytes without cutting a character in two.
-func clip(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
@@ -507,10 +508,92 @@ func TestRecordStaysSmall(t *testing.T) {
 		t.Errorf("%d events", len(status.History))
 	}
 	for _, event := range status.History {
-		if len(event.Message) > maxMessageBytes+len("…") || !strings.HasPrefix(strings.ToValidUTF8(event.Message, "?"), event.Message) {
+		if len(event.Message) > maxMessageBytes || !strings.HasPrefix(strings.ToValidUTF8(event.Message, "?"), event.Message) {
 			t.Errorf("message of %d bytes: %.40q…", len(event.Message), event.Message)
 		}
 	}
+}
+
+func TestNothingHostileReachesMessages(t *testing.T) {
+	const (
+		hostile  = "no\x1b[2J\u202e\r\nDEPLOYMENT_READY=true\u200b\xff"
+		harmless = `no\x1b[2J\u202e DEPLOYMENT_READY=true\u200b\xff`
+	)
+	check := func(where, text string) {
+		t.Helper()
+		for _, r := range text {
+			if !plaintext.Visible(r) {
+				t.Errorf("%s: %U in %q", where, r, text)
+			}
+		}
+	}
+	checkAll := func(w *world) {
+		t.Helper()
+		for _, event := range w.request.Status.History {
+			check("message of event "+event.Event, event.Message)
+			check("actor of event "+event.Event, event.Actor)
+		}
+		for _, condition := range w.request.Status.Conditions {
+			check("condition "+condition.Type, condition.Message)
+		}
+		check("OpenChange", DecideOpen(OpenInput{Now: w.Now.Time, Ask: Ask{ChangeRequest: "chg-a"}, Run: ownRun, Change: w.request}).Message)
+	}
+	gate := func(w *world) string {
+		return DecideGate(GateInput{Now: w.Now.Time, Ask: w.Gates[0].Ask, Run: ownRun, Change: w.request}).Message
+	}
+
+	rejected := inPlace(t)
+	rejected.gateAsks(ownRun)
+	decision := reject("a1", "ann"+hostile)
+	decision.Spec.Comment = hostile
+	rejected.Approvals = []*v1alpha1.ChangeApproval{decision}
+	rejected.pass(t)
+	checkAll(rejected)
+	if diff := cmp.Diff("change request chg-a was rejected by ann"+harmless+": "+harmless, gate(rejected)); diff != "" {
+		t.Errorf("message of the gate (-want +got):\n%s", diff)
+	}
+	said := map[string]string{}
+	for _, event := range rejected.request.Status.History {
+		said[event.Event] = event.Message
+	}
+	want := []string{"rejected: " + harmless, "the change may not be deployed: " + harmless}
+	if diff := cmp.Diff(want, []string{said[v1alpha1.EventDecided], said[v1alpha1.EventRejected]}); diff != "" {
+		t.Errorf("history (-want +got):\n%s", diff)
+	}
+
+	approved := inPlace(t)
+	approved.gateAsks(ownRun)
+	decision = approve("a1", "ann"+hostile)
+	decision.Spec.Comment = hostile
+	machine := approve("a2", "system:serviceaccount:"+hostile)
+	approved.Approvals = []*v1alpha1.ChangeApproval{decision, machine}
+	approved.pass(t)
+	checkAll(approved)
+	if want := "approved by ann" + harmless; !strings.Contains(gate(approved), want) {
+		t.Errorf("message of the gate %q says not that the change was %s", gate(approved), want)
+	}
+	check("gate", gate(approved))
+
+	refused := newWorld()
+	refused.opens(ownRun)
+	refused.Submission = &Submission{Reason: v1alpha1.SubmittedReasonReferenceRefused, Message: hostile}
+	refused.pass(t)
+	checkAll(refused)
+
+	unruled := inPlace(t)
+	unruled.gateAsks(ownRun)
+	unruled.Policy, unruled.PolicyProblem = nil, hostile
+	unruled.pass(t)
+	checkAll(unruled)
+	check("gate without a policy", gate(unruled))
+
+	// What an earlier version stored is made harmless when it is repeated.
+	for i := range unruled.request.Status.Conditions {
+		unruled.request.Status.Conditions[i].Message = hostile
+	}
+	check("gate on an old record", gate(unruled))
+	conclusion := &v1alpha1.ChangeConclusion{Spec: v1alpha1.ChangeConclusionSpec{Run: ownRun}}
+	check("conclusion", DecideConclusion(ConclusionInput{Conclusion: conclusion, Change: unruled.request, AttachmentProblem: hostile}).Message)
 }
 
 func TestRecordTellsOnceThatADecisionDoesNotCount(t *testing.T) {

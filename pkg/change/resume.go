@@ -8,12 +8,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 	"unicode/utf8"
 
 	tektonv1 "github.com/tektoncd/pipeline/pkg/apis/pipeline/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 )
 
@@ -182,8 +182,8 @@ func joinQuoted(words ...string) string {
 }
 
 // quote writes one word so that a POSIX shell reads back exactly its bytes, and a
-// terminal that shows it shows what is there: control characters and those that
-// change the direction of text are written as octal escapes of printf.
+// terminal that shows it shows what is there: what is not visible is written as
+// octal escapes of printf.
 func quote(word string) string {
 	if safeWord.MatchString(word) {
 		return word
@@ -208,7 +208,7 @@ func quote(word string) string {
 			r, size = utf8.DecodeRuneInString(word[i:])
 		}
 		// A command substitution loses line ends at its end, so they stay literal.
-		if r != '\n' && (r == unicode.ReplacementChar || unicode.IsControl(r) || unicode.Is(unicode.Cf, r)) {
+		if r != '\n' && (r == utf8.RuneError || !plaintext.Visible(r)) {
 			hidden = append(hidden, word[i:i+size]...)
 			i += size
 			continue

@@ -120,7 +120,7 @@ func TestQuoteSurvivesAShell(t *testing.T) {
 	for _, word := range []string{
 		"plain", "", "two words", `it's`, `"quoted"`, "$HOME", "`id`", "$(id)", `back\slash`, "*?[a]", "a;b&c|d>e<f", "#no comment",
 		"line\nbreak", "\nboth ends\n", "tab\there", "bell\a", "escape\x1b[31m", "return\rhere", "bidi\u202eevil\u2066", "zero\u200bwidth",
-		"del\x7f", "latin\u0085next", "not utf-8: \xff\xfe", "ünïcödé 漢字 🙂", "%s%d%n", "-n", "~root", "!history", "\\033",
+		"del\x7f", "line\u2028separator", "filler\u3164", "no-break\u00a0space", "latin\u0085next", "not utf-8: \xff\xfe", "ünïcödé 漢字 🙂", "%s%d%n", "-n", "~root", "!history", "\\033",
 	} {
 		quoted := quote(word)
 		out, err := exec.Command("/bin/sh", "-c", "printf '%s.' "+quoted).Output()
