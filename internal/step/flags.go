@@ -7,7 +7,12 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
+
+// maxShown is how many bytes of a parameter's value a message repeats.
+const maxShown = 80
 
 // AddWorkspace adds the two flags of an optional workspace.
 func AddWorkspace(flags *pflag.FlagSet, w *Workspace, name, what string) {
@@ -29,5 +34,5 @@ func ParseBool(name, value string) (bool, error) {
 	case "false", "0", "":
 		return false, nil
 	}
-	return false, Invalid("parameter " + name + " is " + quote(value) + ", want true or false")
+	return false, Invalid("parameter " + name + " is \"" + plaintext.Clip(value, maxShown) + "\", want true or false")
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/countersign-dev/countersign/pkg/cli/terminal"
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
 
 // Main runs a step's command and ends the process with the step's exit code.
@@ -33,7 +33,7 @@ func run(cmd *cobra.Command) int {
 		return ExitOK
 	}
 	fmt.Fprintln(os.Stderr)
-	for _, line := range terminal.Lines("error: " + err.Error()) {
+	for _, line := range plaintext.Lines("error: " + err.Error()) {
 		fmt.Fprintln(os.Stderr, line)
 	}
 	return ExitCode(err)

@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/countersign-dev/countersign/pkg/cli/terminal"
+	"github.com/countersign-dev/countersign/internal/plaintext"
 )
 
 // Progress tells on a terminal what a step does and how long it took. Whatever
@@ -29,7 +29,7 @@ func NewProgress(out io.Writer, now func() time.Time) *Progress {
 func (p *Progress) Say(format string, args ...any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, line := range terminal.Lines(fmt.Sprintf(format, args...)) {
+	for _, line := range plaintext.Lines(fmt.Sprintf(format, args...)) {
 		fmt.Fprintln(p.out, line)
 	}
 }
