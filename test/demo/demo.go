@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/test/fixture"
 )
@@ -300,7 +301,7 @@ func (d *demo) conclude(ctx context.Context, s scenario, finished bool) error {
 		if err != nil {
 			return err
 		}
-		d.out.say("\nThe log of %s\n\n%s", s.log, indent(fixture.Printable(log)))
+		d.out.say("\nThe log of %s\n\n%s", s.log, indent(plaintext.Text(log)))
 	}
 	if red := current.Status.GetCondition("Succeeded").IsFalse(); finished && red != s.refused && !decidedByPerson(change) {
 		return advise(fmt.Errorf("the run ended otherwise than it should in this story: %s", fixture.Why(current)),

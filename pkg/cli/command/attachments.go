@@ -13,9 +13,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/download"
-	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 	"github.com/countersign-dev/countersign/pkg/cli/view"
 )
 
@@ -128,8 +128,8 @@ func (a *app) save(ctx context.Context, dir string, attachments []v1alpha1.Attac
 		if outcome.Kept {
 			did = "there already"
 		}
-		if _, err := fmt.Fprintf(a.Out, "%s  %s  %s, digest verified: %s\n", terminal.Line(outcome.File),
-			terminal.Line(attachment.Name), did, terminal.Line(attachment.Digest)); err != nil {
+		if _, err := fmt.Fprintf(a.Out, "%s  %s  %s, digest verified: %s\n", plaintext.Line(outcome.File),
+			plaintext.Line(attachment.Name), did, plaintext.Line(attachment.Digest)); err != nil {
 			return err
 		}
 	}

@@ -18,9 +18,9 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/change"
-	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 	"github.com/countersign-dev/countersign/pkg/cli/view"
 )
 
@@ -132,7 +132,7 @@ func (a *app) decideOn(ctx context.Context, server *Server, id string, v verdict
 	if err != nil {
 		return failed(fmt.Sprintf("recording that change request %s is %s", id, v.done), err)
 	}
-	if _, err := fmt.Fprintf(a.Out, "Recorded as changeapproval %s\n", terminal.Line(written.Name)); err != nil {
+	if _, err := fmt.Fprintf(a.Out, "Recorded as changeapproval %s\n", plaintext.Line(written.Name)); err != nil {
 		return err
 	}
 	return a.report(ctx, server, id, written.Name, r.wait)
@@ -226,7 +226,7 @@ func (s *Server) authorise(ctx context.Context, id string, v verdict, user strin
 
 // confirm asks a question that only "y" or "yes" answers with yes.
 func (a *app) confirm(question string) error {
-	if _, err := fmt.Fprintf(a.Out, "%s [y/N] ", terminal.Line(question)); err != nil {
+	if _, err := fmt.Fprintf(a.Out, "%s [y/N] ", plaintext.Line(question)); err != nil {
 		return err
 	}
 	answer, err := bufio.NewReader(io.LimitReader(a.In, 1024)).ReadString('\n')

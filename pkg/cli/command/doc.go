@@ -23,6 +23,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/cli/download"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 	countersign "github.com/countersign-dev/countersign/pkg/client/clientset/versioned"
@@ -120,7 +121,7 @@ func Run(ctx context.Context, env Env, args []string) int {
 	if err == nil {
 		return ExitOK
 	}
-	for i, line := range terminal.Lines(err.Error()) {
+	for i, line := range plaintext.Lines(err.Error()) {
 		if i == 0 {
 			line = "Error: " + line
 		}
@@ -228,7 +229,7 @@ func (a *app) ids(cmd *cobra.Command, args []string, _ string) ([]string, cobra.
 	}
 	var ids []string
 	for _, change := range list.Items {
-		ids = append(ids, cobra.CompletionWithDesc(change.Name, terminal.Line(change.Spec.Summary)))
+		ids = append(ids, cobra.CompletionWithDesc(change.Name, plaintext.Line(change.Spec.Summary)))
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }

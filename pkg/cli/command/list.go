@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/cobra"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
-	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 	"github.com/countersign-dev/countersign/pkg/cli/view"
 )
 
@@ -81,7 +81,7 @@ Whatever is still open for production:
 				return nil
 			}
 			if len(changes) == 0 {
-				_, err := fmt.Fprintf(a.Err, "No change requests found in %s\n", terminal.Line(where))
+				_, err := fmt.Fprintf(a.Err, "No change requests found in %s\n", plaintext.Line(where))
 				return err
 			}
 			options.AllNamespaces, options.Now = all, a.Now()

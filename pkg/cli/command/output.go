@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 )
@@ -62,7 +63,7 @@ func (o output) data(w io.Writer, value any) error {
 
 // name writes the line of -o name.
 func name(w io.Writer, resource, object string) error {
-	_, err := fmt.Fprintf(w, "%s/%s\n", schema.GroupResource{Group: v1alpha1.SchemeGroupVersion.Group, Resource: resource}, terminal.Line(object))
+	_, err := fmt.Fprintf(w, "%s/%s\n", schema.GroupResource{Group: v1alpha1.SchemeGroupVersion.Group, Resource: resource}, plaintext.Line(object))
 	return err
 }
 

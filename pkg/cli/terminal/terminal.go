@@ -2,16 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package terminal puts text on a terminal: colours that can be switched off,
-// columns that line up whatever the alphabet, and text from strangers made
-// harmless.
+// tables whose columns line up whatever the alphabet, JSON and YAML that a
+// terminal can be shown.
 //
 // Everything that a change request says comes from a pull request, a file or a
-// server. A terminal obeys some of what it is shown: escape sequences move the
-// cursor and rename the window, and bidirectional controls reorder a line so
-// that it reads as something else. [Line] and [Lines] turn every such character
-// into visible text such as \u202e, as package plaintext does it for the whole
-// module; nothing in the plugin prints foreign text without passing it through
-// one of them.
+// server, and a terminal obeys some of what it is shown. Nothing in the plugin
+// prints foreign text without passing it through package plaintext first.
 package terminal
 
 import (
@@ -62,13 +58,6 @@ func (s Style) Warn(text string) string { return s.paint(yellow, text) }
 // Command marks what a reader may type.
 func (s Style) Command(text string) string { return s.paint(cyan, text) }
 
-// Line makes foreign text safe to show on one line; see [plaintext.Line].
-func Line(text string) string { return plaintext.Line(text) }
-
-// Lines makes foreign text safe to show on several lines; see
-// [plaintext.Lines].
-func Lines(text string) []string { return plaintext.Lines(text) }
-
 // Width is how many columns text takes, colours not counted; see
 // [plaintext.Columns].
 func Width(text string) int {
@@ -87,9 +76,3 @@ func Width(text string) int {
 func Pad(text string, columns int) string {
 	return text + strings.Repeat(" ", max(0, columns-Width(text)))
 }
-
-// Cut shortens text without colours; see [plaintext.Cut].
-func Cut(text string, columns int) string { return plaintext.Cut(text, columns) }
-
-// Wrap breaks one line of text without colours; see [plaintext.Wrap].
-func Wrap(text string, columns int) []string { return plaintext.Wrap(text, columns) }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/change"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
@@ -34,7 +35,7 @@ func Describe(w io.Writer, style terminal.Style, d Detail) error {
 	if len(d.Notes) > 0 {
 		p.heading("Not shown")
 		for _, note := range d.Notes {
-			p.line("  ", terminal.Line(note))
+			p.line("  ", plaintext.Line(note))
 		}
 	}
 	return p.writeTo(w)
@@ -54,7 +55,7 @@ var stateWords = map[v1alpha1.ChangeState]string{
 
 func (p *page) head(d Detail) {
 	change, status := d.Change, &d.Change.Status
-	p.line("", p.style.Bold(terminal.Line(change.Name)), "  ", terminal.Line(change.Spec.Summary))
+	p.line("", p.style.Bold(plaintext.Line(change.Name)), "  ", plaintext.Line(change.Spec.Summary))
 	p.line("")
 
 	at := state(change)
@@ -62,7 +63,7 @@ func (p *page) head(d Detail) {
 	if words, known := stateWords[at]; known {
 		text += ": " + words
 	}
-	p.field("", "State", terminal.Line(text))
+	p.field("", "State", plaintext.Line(text))
 	p.field("", "Approval", p.approvalSummary(change))
 	p.field("", "Ready", p.readySummary(change))
 	p.field("", "Close category", category(p.style, status.CloseCategory))
@@ -70,7 +71,7 @@ func (p *page) head(d Detail) {
 	p.field("", "Risk", p.riskLine(change))
 	p.field("", "Planned", fmt.Sprintf("%s to %s, outage %s",
 		clock(change.Spec.PlannedStart.Time), clock(change.Spec.PlannedEnd.Time), outage(change)))
-	p.field("", "Namespace", terminal.Line(change.Namespace))
+	p.field("", "Namespace", plaintext.Line(change.Namespace))
 	p.field("", "Opened", fmt.Sprintf("%s, %s ago, by PipelineRun %s",
 		clock(change.CreationTimestamp.Time), ago(d.Now, change.CreationTimestamp.Time), orNone(change.Spec.Run.Name)))
 	p.field("", "Backend", backend(status.Backend))
@@ -118,7 +119,7 @@ func (p *page) targetLine(change *v1alpha1.ChangeRequest) string {
 
 func (p *page) riskLine(change *v1alpha1.ChangeRequest) string {
 	fields := change.Spec.Fields
-	risk, reason := orNone(string(fields.Risk)), terminal.Line(fields.RiskReason)
+	risk, reason := orNone(string(fields.Risk)), plaintext.Line(fields.RiskReason)
 	if reason == "" || strings.HasPrefix(reason, risk+":") {
 		return cmp.Or(reason, risk)
 	}
@@ -136,12 +137,12 @@ func backend(status v1alpha1.BackendStatus) string {
 	if status.Type == "" {
 		return none
 	}
-	text := terminal.Line(status.Type)
+	text := plaintext.Line(status.Type)
 	if status.ID != "" {
-		text += ", record " + terminal.Line(status.ID)
+		text += ", record " + plaintext.Line(status.ID)
 	}
 	if status.URL != "" {
-		text += ", " + terminal.Line(status.URL)
+		text += ", " + plaintext.Line(status.URL)
 	}
 	return text
 }
@@ -153,10 +154,10 @@ func (p *page) next(d Detail) {
 	}
 	p.heading("Next")
 	for _, step := range steps {
-		for _, line := range terminal.Wrap(terminal.Line(step.Text), 96) {
+		for _, line := range plaintext.Wrap(plaintext.Line(step.Text), 96) {
 			p.line("  ", line)
 		}
-		for _, line := range terminal.Lines(step.Command) {
+		for _, line := range plaintext.Lines(step.Command) {
 			if line != "" {
 				p.line("    ", p.style.Command(line))
 			}
@@ -196,7 +197,7 @@ func (p *page) decision(decision v1alpha1.Decision, user string, at time.Time, c
 		p.text("    ", "Comment", comment, 20)
 	}
 	if uncounted != "" {
-		p.field("    ", "Not counted", p.style.Warn(terminal.Line(uncounted)))
+		p.field("    ", "Not counted", p.style.Warn(plaintext.Line(uncounted)))
 	}
 }
 
@@ -258,7 +259,7 @@ func (p *page) content(change *v1alpha1.ChangeRequest) {
 	p.field("  ", "Promotion PR", fmt.Sprintf("#%d by %s: %s", pr.Number, orNone(pr.Author), orNone(pr.Title)))
 	p.field("  ", "", orNone(pr.URL), "merged as "+orNone(pr.MergeCommit))
 	p.field("  ", "Inventory", orNone(spec.Inventory.URL)+", branch "+orNone(spec.Inventory.Branch))
-	from := terminal.Line(spec.Inventory.From)
+	from := plaintext.Line(spec.Inventory.From)
 	if from == "" {
 		from = "nothing: this target's first deployment"
 	}
@@ -271,11 +272,11 @@ func (p *page) content(change *v1alpha1.ChangeRequest) {
 	for _, stage := range spec.Stages {
 		text := "Task " + orNone(stage.Task)
 		if stage.Image != "" {
-			text += ", image " + terminal.Line(stage.Image)
+			text += ", image " + plaintext.Line(stage.Image)
 		}
-		p.field("  ", terminal.Line(stage.Name), text)
+		p.field("  ", plaintext.Line(stage.Name), text)
 		if stage.ScriptDigest != "" {
-			p.field("  ", "", "script "+terminal.Line(stage.ScriptDigest))
+			p.field("  ", "", "script "+plaintext.Line(stage.ScriptDigest))
 		}
 	}
 
@@ -287,11 +288,11 @@ func (p *page) content(change *v1alpha1.ChangeRequest) {
 			break
 		}
 		artifact := orNone(subject.Artifact)
-		if digest := terminal.Line(subject.Digest); digest != "" && !strings.HasSuffix(artifact, digest) {
+		if digest := plaintext.Line(subject.Digest); digest != "" && !strings.HasSuffix(artifact, digest) {
 			artifact += " " + digest
 		}
 		table.Rows = append(table.Rows, []string{
-			terminal.Line(subject.Action), terminal.Line(subject.Name), orNone(subject.Version), artifact,
+			plaintext.Line(subject.Action), plaintext.Line(subject.Name), orNone(subject.Version), artifact,
 		})
 	}
 	_ = table.Write(&p.out, "  ")
@@ -312,7 +313,7 @@ func (p *page) runs(change *v1alpha1.ChangeRequest) {
 			part = "took the change up"
 		}
 		table.Rows = append(table.Rows, []string{
-			terminal.Line(run.Name), part, orNone(run.Gate), orNone(string(run.Outcome)),
+			plaintext.Line(run.Name), part, orNone(run.Gate), orNone(string(run.Outcome)),
 			orNone(string(run.Rollback)), category(p.style, run.CloseCategory),
 		})
 	}
@@ -340,7 +341,7 @@ func (p *page) history(change *v1alpha1.ChangeRequest) {
 			bar = " "
 		}
 		const margin = "                           "
-		for _, line := range terminal.Wrap(terminal.Line(event.Message), 72) {
+		for _, line := range plaintext.Wrap(plaintext.Line(event.Message), 72) {
 			if line != "" {
 				p.line(margin, bar, "   ", line)
 			}
@@ -363,7 +364,7 @@ func condition(change *v1alpha1.ChangeRequest, of string) *metav1.Condition {
 // Standing draws where a change stands now and what to do next.
 func Standing(w io.Writer, style terminal.Style, d Detail) error {
 	p := &page{style: style}
-	p.field("", "State", terminal.Line(string(state(d.Change))))
+	p.field("", "State", plaintext.Line(string(state(d.Change))))
 	p.field("", "Approval", p.approvalSummary(d.Change))
 	p.next(d)
 	return p.writeTo(w)

@@ -17,6 +17,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/util/duration"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 )
@@ -71,7 +72,7 @@ func (p *page) field(indent, label string, lines ...string) {
 // text writes foreign text behind a label, wrapped, at most limit lines of it.
 func (p *page) text(indent, label, text string, limit int) {
 	var lines []string
-	for _, line := range terminal.Lines(text) {
+	for _, line := range plaintext.Lines(text) {
 		lines = append(lines, wrap(line)...)
 		if len(lines) > 100*limit {
 			break
@@ -104,7 +105,7 @@ func wrap(line string) []string {
 	rest := strings.TrimLeft(line, " ")
 	indent := line[:min(len(line)-len(rest), 16)]
 	var lines []string
-	for _, part := range terminal.Wrap(rest, textColumns-len(indent)) {
+	for _, part := range plaintext.Wrap(rest, textColumns-len(indent)) {
 		for _, piece := range breakWord(part, wordColumns) {
 			lines = append(lines, indent+piece)
 		}
@@ -133,7 +134,7 @@ func (p *page) writeTo(w io.Writer) error {
 
 // orNone makes foreign text safe and shows where there is none.
 func orNone(text string) string {
-	if text = terminal.Line(text); text == "" {
+	if text = plaintext.Line(text); text == "" {
 		return none
 	}
 	return text
@@ -172,7 +173,7 @@ func size(bytes int64) string {
 // Shell quotes foreign text as one word of a POSIX shell command, so that a
 // command shown to a person does what it seems to do.
 func Shell(text string) string {
-	text = terminal.Line(text)
+	text = plaintext.Line(text)
 	safe := func(r rune) bool {
 		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("._-/:@%+=,", r)
 	}
@@ -185,9 +186,9 @@ func Shell(text string) string {
 // target writes a target as people name it: prod, or eu-de/prod.
 func target(t v1alpha1.Target) string {
 	if t.Region == "" {
-		return terminal.Line(t.Environment)
+		return plaintext.Line(t.Environment)
 	}
-	return terminal.Line(t.Region + "/" + t.Environment)
+	return plaintext.Line(t.Region + "/" + t.Environment)
 }
 
 // command writes a command of this plugin for one change.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 )
@@ -95,18 +96,18 @@ func List(w io.Writer, style terminal.Style, changes []v1alpha1.ChangeRequest, o
 	for i := range changes {
 		change := &changes[i]
 		row := []string{
-			terminal.Line(change.Name),
+			plaintext.Line(change.Name),
 			target(change.Spec.Target),
-			terminal.Line(string(state(change))),
+			plaintext.Line(string(state(change))),
 			approvalWord(style, change.Status.Approval.State),
 			yesNo(style, change.Spec.Readiness.Ready),
 			orNone(string(change.Spec.Fields.Risk)),
 			category(style, change.Status.CloseCategory),
 			ago(options.Now, change.CreationTimestamp.Time),
-			terminal.Cut(terminal.Line(change.Spec.Summary), 48),
+			plaintext.Cut(plaintext.Line(change.Spec.Summary), 48),
 		}
 		if options.AllNamespaces {
-			row = append([]string{terminal.Line(change.Namespace)}, row...)
+			row = append([]string{plaintext.Line(change.Namespace)}, row...)
 		}
 		table.Rows = append(table.Rows, row)
 	}

@@ -7,8 +7,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
-	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 )
 
 // readiness answers the question that people come with: why is my deployment
@@ -37,14 +37,14 @@ func (p *page) check(check v1alpha1.CheckResult) {
 	const indent = "     "
 	p.field(indent, "Asset", orNone(check.Asset))
 	if check.Entry != "" {
-		p.field(indent, "Entry", terminal.Line(check.Entry))
+		p.field(indent, "Entry", plaintext.Line(check.Entry))
 	}
 	p.field(indent, "Tool", orNone(check.Tool))
 	p.field(indent, "Rule", orNone(check.Rule))
 	reason, remedy := explain(check)
 	p.text(indent, "Reason", reason, 8)
 	if check.Evidence != "" {
-		p.field(indent, "Evidence", terminal.Line(check.Evidence))
+		p.field(indent, "Evidence", plaintext.Line(check.Evidence))
 	}
 	p.text(indent, "Unblock", remedy, 8)
 }

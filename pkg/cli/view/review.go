@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
 )
@@ -16,7 +17,7 @@ import (
 func Review(w io.Writer, style terminal.Style, change *v1alpha1.ChangeRequest, warnings []string) error {
 	p := &page{style: style}
 	spec := change.Spec
-	p.line("", p.style.Bold(terminal.Line(change.Name)), "  ", terminal.Line(spec.Summary))
+	p.line("", p.style.Bold(plaintext.Line(change.Name)), "  ", plaintext.Line(spec.Summary))
 	p.line("")
 	p.field("", "Target", p.targetLine(change))
 	p.field("", "Planned", fmt.Sprintf("%s to %s, outage %s", clock(spec.PlannedStart.Time), clock(spec.PlannedEnd.Time), outage(change)))
@@ -34,7 +35,7 @@ func Review(w io.Writer, style terminal.Style, change *v1alpha1.ChangeRequest, w
 	p.field("", "Content hash", orNone(spec.ContentHash))
 	for _, warning := range warnings {
 		p.line("")
-		p.line("", p.style.Warn("Warning: "+terminal.Line(warning)))
+		p.line("", p.style.Warn("Warning: "+plaintext.Line(warning)))
 	}
 	p.line("")
 	return p.writeTo(w)
@@ -54,9 +55,9 @@ func deploys(spec v1alpha1.ChangeRequestSpec) string {
 		if i == 0 {
 			separator = ": "
 		}
-		word := terminal.Line(subject.Name)
+		word := plaintext.Line(subject.Name)
 		if subject.Version != "" {
-			word += " " + terminal.Line(subject.Version)
+			word += " " + plaintext.Line(subject.Version)
 		}
 		if subject.Action == "delete" {
 			word += " (deleted)"
