@@ -53,10 +53,29 @@ type ChangePolicySpec struct {
 	// Bundles says where runs may keep files.
 	Bundles BundlePolicy `json:"bundles,omitempty"`
 	// RequiredChecks replaces the built-in set of evidence that each asset of a
-	// deployed entry must have. Absent, the built-in set applies.
+	// deployed entry must have. Absent, the built-in set applies, unless a run
+	// has a checks file. Given, it holds beside a checks file.
 	// +listType=map
 	// +listMapKey=assetType
 	RequiredChecks []RequiredChecks `json:"requiredChecks,omitempty"`
+	// Authorities are whose signatures the rules below can ask for.
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=50
+	Authorities []Authority `json:"authorities,omitempty"`
+	// Signatures that what is deployed must have. None: signatures are not
+	// verified.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	Signatures []SignatureRule `json:"signatures,omitempty"`
+	// Attestations that become evidence. None: none are read.
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=50
+	Attestations []AttestationRule `json:"attestations,omitempty"`
+	// PeerReview of the promoted commits. Absent: reviews are not looked at.
+	PeerReview *PeerReviewPolicy `json:"peerReview,omitempty"`
+	// SignedEvidence that counts. Absent: evidence need not be signed.
+	SignedEvidence *SignedEvidencePolicy `json:"signedEvidence,omitempty"`
 }
 
 // BackendPolicy chooses the system of record.
