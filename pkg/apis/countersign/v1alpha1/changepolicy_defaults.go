@@ -20,6 +20,7 @@ const (
 	DefaultRiskLimit         = RiskModerate
 	DefaultGateMode          = GateWait
 	DefaultGateTimeout       = time.Hour
+	DefaultReviewApprovals   = 1
 )
 
 // SetDefaults fills in what the administrator left open. The schema's own
@@ -39,5 +40,8 @@ func (p *ChangePolicy) SetDefaults(context.Context) {
 	}
 	if p.Spec.Gate.Timeout == (metav1.Duration{}) {
 		p.Spec.Gate.Timeout = metav1.Duration{Duration: DefaultGateTimeout}
+	}
+	if review := p.Spec.PeerReview; review != nil && review.Approvals == 0 {
+		review.Approvals = DefaultReviewApprovals
 	}
 }

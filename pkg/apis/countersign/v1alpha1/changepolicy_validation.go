@@ -54,7 +54,7 @@ func (s *ChangePolicySpec) validate() *apis.FieldError {
 	for i, prefix := range s.Bundles.RepositoryPrefixes {
 		errs = errs.Also(checkRepositoryPrefix(prefix).ViaFieldIndex("repositoryPrefixes", i).ViaField("bundles"))
 	}
-	return errs.Also(validateRequiredChecks(s.RequiredChecks).ViaField("requiredChecks"))
+	return errs.Also(validateRequiredChecks(s.RequiredChecks).ViaField("requiredChecks")).Also(s.validateTrust())
 }
 
 // checkRepositoryPrefix checks a registry with any number of path elements after
