@@ -25,6 +25,7 @@ import (
 
 	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
 
@@ -52,11 +53,34 @@ type Input struct {
 	Evidence *evidence.Collection
 	// Deleted names the entries that are to be deleted; they need no evidence.
 	Deleted []string
-	// Required replaces BuiltinRequired; nil keeps it. An asset type that it
-	// does not name needs no evidence, but any it has must still be good.
+	// Required are the policy's required checks; they hold whatever a checks
+	// file says. Nil: BuiltinRequired where there is no checks file, none where
+	// there is one. An asset type that they do not name needs no evidence.
 	Required []v1alpha1.RequiredChecks
+	// RequiredBy names the policy that Required is from.
+	RequiredBy string
+	// Checks is the checks file; nil is default mode, in which any evidence that
+	// exists must be good.
+	Checks *checks.File
+	// Phase of the checks file that is judged; empty is PreDeployment.
+	Phase checks.Phase
+	// Source is the environment that the change is promoted from, Target the one
+	// that it is deployed to. Rules of the file may name targets.
+	Source, Target checks.Environment
+	// Demanded is what single assets must have, whatever a file says.
+	Demanded []Demand
 	// Now is the time of the verdict.
 	Now time.Time
+}
+
+// Demand makes one type of evidence required of one asset.
+type Demand struct {
+	// AssetID is the asset's id in the locker.
+	AssetID string
+	// TypeID is the evidence type.
+	TypeID string
+	// By names whose demand it is, such as "policy prod, signatures".
+	By string
 }
 
 // Outcome is what one check means for the verdict.
@@ -68,6 +92,8 @@ const (
 	Pass Outcome = "pass"
 	// Block: the check makes the verdict false.
 	Block Outcome = "block"
+	// Warn: not good, and still no reason to block.
+	Warn Outcome = "warn"
 	// Info: shown, without bearing on the verdict.
 	Info Outcome = "info"
 )
