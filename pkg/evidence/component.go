@@ -100,6 +100,16 @@ const (
 	ReasonDateUnreadable ProblemReason = "DateUnreadable"
 	// ReasonFromFuture: the evidence is dated later than now.
 	ReasonFromFuture ProblemReason = "FromFuture"
+	// ReasonUnsigned: a success lacks the signature that is demanded.
+	ReasonUnsigned ProblemReason = "Unsigned"
+	// ReasonUntied: a version 1 record of the run that built an entry does not
+	// say which asset it is about.
+	ReasonUntied ProblemReason = "Untied"
+	// ReasonAttachmentMissing: an attachment is not where its hash says.
+	ReasonAttachmentMissing ProblemReason = "AttachmentMissing"
+	// ReasonAttachmentWrong: an attachment's hash is none, or its content is
+	// another.
+	ReasonAttachmentWrong ProblemReason = "AttachmentWrong"
 )
 
 // Problem is a hole in the evidence. It is never good: readiness blocks on it.

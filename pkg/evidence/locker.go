@@ -60,6 +60,8 @@ type Locker struct {
 	name   string
 	limits Limits
 	layout layout
+	verify RecordVerifier
+	sign   RecordSigner
 }
 
 // Option changes how a locker is read.
@@ -213,6 +215,7 @@ func (y layout) folder(kind, id string) string {
 	return "raw/" + kind + "/" + id[:2] + "/" + id[2:] + "/"
 }
 
+func (y layout) signature(id string) string  { return y.folder("evidences", id) + signatureObject }
 func (y layout) asset(id string) string      { return y.folder("assets", id) + "index.json" }
 func (y layout) markers(id string) string    { return y.folder("assets", id) + "evidences/" }
 func (y layout) evidence(id string) string   { return y.folder("evidences", id) + "index.json" }

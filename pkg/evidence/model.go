@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,18 +48,20 @@ type Evidence struct {
 	// Date of the result; see Time.
 	Date Text `json:"date,omitempty"`
 	// TypeID is the check, such as com.ibm.unit_tests.
-	TypeID      Text            `json:"evidence_type_id,omitempty"`
-	TypeVersion Text            `json:"evidence_type_version,omitempty"`
-	Origin      Origin          `json:"origin"`
-	Details     Details         `json:"details"`
-	Assets      []AssetRef      `json:"assets"`
-	Attachments []AttachmentRef `json:"attachments"`
+	TypeID      Text           `json:"evidence_type_id,omitempty"`
+	TypeVersion Text           `json:"evidence_type_version,omitempty"`
+	Origin      Origin         `json:"origin"`
+	Details     Details        `json:"details"`
+	Assets      []AssetRef     `json:"assets"`
+	Attachments AttachmentRefs `json:"attachments"`
 	// Issues are links to the issues opened for a failure.
 	Issues   Texts     `json:"issues"`
 	Findings []Finding `json:"findings,omitempty"`
 
-	// Raw is the record as it was read, every field of its writer included.
-	// Empty for evidence made in this program.
+	// Signature says whether a success has the signature that is demanded of it.
+	Signature Signature `json:"-"`
+	// Raw is the record as it was read, every field of its writer included, or
+	// as Complete made it.
 	Raw json.RawMessage `json:"-"`
 }
 
@@ -88,6 +92,27 @@ func (e *Evidence) JSON() (json.RawMessage, error) {
 type Details struct {
 	Result Text `json:"result,omitempty"`
 	Tool   Text `json:"tool,omitempty"`
+	// Extra are further fields to write. They are not filled in from a record
+	// that is read: see Evidence.Raw.
+	Extra map[string]any `json:"-"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (d Details) MarshalJSON() ([]byte, error) {
+	fields := make(map[string]any, len(d.Extra)+2)
+	for name, value := range d.Extra {
+		if strings.EqualFold(name, "result") || strings.EqualFold(name, "tool") {
+			return nil, fmt.Errorf("further field %q of details has the name of one of the format's own", name)
+		}
+		fields[name] = value
+	}
+	if d.Result != "" {
+		fields["result"] = d.Result
+	}
+	if d.Tool != "" {
+		fields["tool"] = d.Tool
+	}
+	return json.Marshal(fields)
 }
 
 // Origin is the pipeline run that wrote a record.
@@ -108,6 +133,17 @@ type AssetRef struct {
 	URL  Text `json:"url,omitempty"`
 }
 
+// UnmarshalJSON implements json.Unmarshaler: an asset may be named by its id
+// alone, as the first lockers of version 2 did.
+func (r *AssetRef) UnmarshalJSON(data []byte) error {
+	*r = AssetRef{}
+	if data[0] == '"' || string(data) == "null" {
+		return r.Hash.UnmarshalJSON(data)
+	}
+	type object AssetRef
+	return decode(data, (*object)(r))
+}
+
 // AttachmentRef is how evidence names an attachment.
 type AttachmentRef struct {
 	// Hash is the attachment's id: the sha256 of its content, in hex.
@@ -116,16 +152,30 @@ type AttachmentRef struct {
 	Label Text `json:"label,omitempty"`
 }
 
-// Finding is one thing that a check found fault with.
-type Finding struct {
-	ID         Text `json:"id,omitempty"`
-	URL        Text `json:"url,omitempty"`
-	DueDate    Text `json:"due_date,omitempty"`
-	FirstFound Text `json:"first_found,omitempty"`
-	Severity   Text `json:"severity,omitempty"`
-	HasExempt  Text `json:"has_exempt,omitempty"`
-	// FoundStatus is new, existing, autoclosed or readonly.
-	FoundStatus Text `json:"found_status,omitempty"`
+// AttachmentRefs are written as a list; read, also as an object from label to
+// hash, as the first lockers of version 2 have it.
+type AttachmentRefs []AttachmentRef
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (a *AttachmentRefs) UnmarshalJSON(data []byte) error {
+	*a = nil
+	if data[0] == '{' {
+		var byLabel map[string]Text
+		if err := decode(data, &byLabel); err != nil {
+			return err
+		}
+		for _, label := range slices.Sorted(maps.Keys(byLabel)) {
+			*a = append(*a, AttachmentRef{Hash: byLabel[label], Label: Text(label)})
+		}
+		return nil
+	}
+	strict, err := kjson.UnmarshalStrict(data, (*[]AttachmentRef)(a), kjson.DisallowDuplicateFields)
+	return errors.Join(append(strict, err)...)
+}
+
+// MarshalJSON implements json.Marshaler; none are [], never null.
+func (a AttachmentRefs) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([]AttachmentRef{}, a...))
 }
 
 // Asset is something that can be checked.

@@ -33,6 +33,11 @@ type Current struct {
 // An unknown result ranks as a failure. Evidence without a readable date, or
 // from the future, counts for nothing and is returned as a problem.
 //
+// Where signatures are demanded, a success without a valid one counts for
+// nothing either: it supersedes nothing. It is returned as a problem (Unsigned)
+// where it would have made a difference, which is where without it there is no
+// success: a signed success stands, whatever unsigned ones lie beside it.
+//
 // The result is sorted by check and tool.
 func Newest(evidences []*Evidence, now time.Time) ([]Current, []Problem) {
 	type key struct{ typeID, tool string }
@@ -69,6 +74,23 @@ func Newest(evidences []*Evidence, now time.Time) ([]Current, []Problem) {
 		slices.SortFunc(group, func(a, b dated) int {
 			return cmp.Or(b.at.Compare(a.at), cmp.Compare(severity(b.Evidence), severity(a.Evidence)), cmp.Compare(a.ID, b.ID))
 		})
+		var unsigned *Evidence
+		group = slices.DeleteFunc(group, func(d dated) bool {
+			without := d.Result() == ResultSuccess && d.Signature.Status == SignatureInvalid
+			if without && unsigned == nil {
+				unsigned = d.Evidence
+			}
+			return without
+		})
+		if unsigned != nil && (len(group) == 0 || group[0].Result() != ResultSuccess) {
+			problems = append(problems, Problem{
+				Reason: ReasonUnsigned, EvidenceID: string(unsigned.ID), TypeID: string(unsigned.TypeID),
+				Message: fmt.Sprintf("evidence %s says success, but does not count: %s", unsigned.ID, unsigned.Signature.Problem),
+			})
+		}
+		if len(group) == 0 {
+			continue
+		}
 		newest := group[0]
 		if newest.Result() == ResultPending {
 			i := slices.IndexFunc(group, func(d dated) bool { return d.Result() != ResultPending })

@@ -376,8 +376,14 @@ func (r *reading) loadEvidence(ctx context.Context, id string) (loaded, error) {
 	case strings.TrimSpace(typeID) == "":
 		return bad(ReasonEvidenceUnreadable, "", fmt.Sprintf("evidence record %s has no evidence_type_id", key))
 	}
+	if err := r.verifySignature(ctx, evidence); err != nil {
+		return loaded{}, err
+	}
 	return loaded{evidence: evidence}, nil
 }
+
+// byID orders evidence about one asset.
+func byID(a, b *Evidence) int { return strings.Compare(string(a.ID), string(b.ID)) }
 
 // isAbout reports whether the evidence names an asset, by id or by URI.
 func (e *Evidence) isAbout(assetID string) bool {

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -72,7 +73,7 @@ func (l *Locker) WriteAsset(ctx context.Context, asset Asset) (string, error) {
 	if !changed {
 		return uri.ID, nil
 	}
-	return uri.ID, l.write(ctx, key, "application/json", merged, false)
+	return uri.ID, l.put(ctx, key, "application/json", merged, nil)
 }
 
 func (a *Asset) time() (string, error) {
@@ -119,24 +120,21 @@ func addLinks(record []byte, asset Asset) (merged []byte, changed bool, err erro
 	return merged, true, err
 }
 
-// WriteEvidence stores an evidence and marks it on each of its assets. Its id
-// is the sha256 of its content, so that writing the same twice stores it once.
-// Its assets are named by hash or URI; hash and URI are both filled in.
-//
-// The record is written before its markers: an interrupted write leaves
-// evidence that nobody finds, never a marker without evidence.
-func (l *Locker) WriteEvidence(ctx context.Context, e Evidence) (string, error) {
-	if e.TypeID == "" {
-		return "", errors.New("writing evidence: no evidence type id")
+// Complete checks an evidence made in this program and fills in what follows
+// from the rest: version, scope, hash and URI of its assets, and its id, the
+// sha256 of its content. Raw is the record as WriteEvidence stores it.
+func Complete(e Evidence) (*Evidence, error) {
+	if strings.TrimSpace(string(e.TypeID)) == "" {
+		return nil, errors.New("writing evidence: no evidence type id")
 	}
 	if e.Result() == ResultUnknown {
-		return "", fmt.Errorf("writing evidence %s: result %q is not success, failure or pending", e.TypeID, e.Details.Result)
+		return nil, fmt.Errorf("writing evidence %s: result %q is not success, failure or pending", e.TypeID, e.Details.Result)
 	}
 	if _, err := e.Time(); err != nil {
-		return "", fmt.Errorf("writing evidence %s: %w", e.TypeID, err)
+		return nil, fmt.Errorf("writing evidence %s: %w", e.TypeID, err)
 	}
 	if len(e.Assets) == 0 {
-		return "", fmt.Errorf("writing evidence %s: it names no asset", e.TypeID)
+		return nil, fmt.Errorf("writing evidence %s: it names no asset", e.TypeID)
 	}
 	e.Assets = slices.Clone(e.Assets)
 	for i := range e.Assets {
@@ -144,40 +142,68 @@ func (l *Locker) WriteEvidence(ctx context.Context, e Evidence) (string, error) 
 		if uri, err := ParseURI(string(ref.URI)); err == nil {
 			ref.Hash, ref.URI = Text(uri.ID), Text(uri.String)
 		} else if ref.URI != "" || !ValidID(string(ref.Hash)) {
-			return "", fmt.Errorf("writing evidence %s: asset %q: %w", e.TypeID, ref.Hash, err)
+			return nil, fmt.Errorf("writing evidence %s: asset %q: %w", e.TypeID, ref.Hash, err)
 		}
 	}
 	for _, ref := range e.Attachments {
 		if !ValidID(string(ref.Hash)) {
-			return "", fmt.Errorf("writing evidence %s: attachment hash %q is not 64 hex digits", e.TypeID, ref.Hash)
+			return nil, fmt.Errorf("writing evidence %s: attachment hash %q is not 64 hex digits", e.TypeID, ref.Hash)
 		}
 	}
 	if e.Origin.Scope == "" && e.Origin.PipelineRunID != "" {
 		e.Origin.Scope = Text(ScopeID(string(e.Origin.PipelineRunID)))
 	}
-	if e.Attachments == nil {
-		e.Attachments = []AttachmentRef{}
-	}
-	e.Version, e.ID, e.Raw = "2", "", nil
+	e.Version, e.ID, e.Raw, e.Signature = "2", "", nil, Signature{}
 	content, err := json.Marshal(e)
 	if err != nil {
-		return "", fmt.Errorf("writing evidence %s: %w", e.TypeID, err)
+		return nil, fmt.Errorf("writing evidence %s: %w", e.TypeID, err)
 	}
-	id := sha256Hex(content)
-	e.ID = Text(id)
-	data, err := marshal(e)
+	e.ID = Text(sha256Hex(content))
+	if e.Raw, err = marshal(e); err != nil {
+		return nil, fmt.Errorf("writing evidence %s: %w", e.TypeID, err)
+	}
+	return &e, nil
+}
+
+// WriteEvidence stores an evidence, completed as Complete does, and marks it on
+// each of its assets; it returns the evidence's id. Writing the same twice stores
+// it once.
+//
+// The record is written before its markers: an interrupted write leaves
+// evidence that nobody finds, never a marker without evidence. Records of the
+// assets are the caller's to write, before: see Begin and Conclude for all in
+// one.
+func (l *Locker) WriteEvidence(ctx context.Context, e Evidence) (string, error) {
+	complete, err := Complete(e)
 	if err != nil {
-		return "", fmt.Errorf("writing evidence %s: %w", e.TypeID, err)
-	}
-	if err := l.create(ctx, l.layout.evidence(id), "application/json", data); err != nil {
 		return "", err
 	}
+	if err := l.writeRecord(ctx, complete); err != nil {
+		return "", err
+	}
+	return string(complete.ID), l.mark(ctx, complete)
+}
+
+// writeRecord stores a complete evidence and its signature.
+func (l *Locker) writeRecord(ctx context.Context, e *Evidence) error {
+	if int64(len(e.Raw)) > l.limits.RecordBytes {
+		return fmt.Errorf("writing evidence %s: the record has %d bytes: %w of %d bytes (store large output as an attachment)",
+			e.TypeID, len(e.Raw), ErrTooLarge, l.limits.RecordBytes)
+	}
+	if err := l.create(ctx, l.layout.evidence(string(e.ID)), "application/json", e.Raw); err != nil {
+		return err
+	}
+	return l.writeSignature(ctx, e)
+}
+
+// mark makes a stored evidence known to its assets.
+func (l *Locker) mark(ctx context.Context, e *Evidence) error {
 	for _, ref := range e.Assets {
-		if err := l.create(ctx, l.layout.markers(string(ref.Hash))+id, "application/octet-stream", nil); err != nil {
-			return "", err
+		if err := l.create(ctx, l.layout.markers(string(ref.Hash))+string(e.ID), "application/octet-stream", nil); err != nil {
+			return err
 		}
 	}
-	return id, nil
+	return nil
 }
 
 func marshal(v any) ([]byte, error) {
@@ -189,28 +215,44 @@ func marshal(v any) ([]byte, error) {
 	return out.Bytes(), err
 }
 
-// create writes an object whose name follows from its content. One that is
-// there already is left alone: buckets may forbid overwriting.
-func (l *Locker) create(ctx context.Context, key, contentType string, data []byte) error {
-	return l.write(ctx, key, contentType, data, true)
-}
+// errExists: the object is there already, or is no longer what it was.
+var errExists = errors.New("the object is there already")
 
-func (l *Locker) write(ctx context.Context, key, contentType string, data []byte, onlyIfAbsent bool) error {
-	if onlyIfAbsent {
-		exists, err := l.bucket.Exists(ctx, key)
-		if err != nil {
-			return fmt.Errorf("looking for %s in evidence locker %s: %w%s", key, l.name, err, hint(err))
-		}
-		if exists {
-			return nil
-		}
+// create writes an object whose name follows from its content. One that is
+// there already is left alone, for buckets may forbid overwriting, but must have
+// the same content: somebody else's record in its place is not ours.
+func (l *Locker) create(ctx context.Context, key, contentType string, data []byte) error {
+	err := l.put(ctx, key, contentType, data, &blob.WriterOptions{IfNotExist: true})
+	if !errors.Is(err, errExists) {
+		return err
 	}
-	err := l.bucket.WriteAll(ctx, key, data, &blob.WriterOptions{ContentType: contentType, DisableContentTypeDetection: true})
-	if err != nil && gcerrors.Code(err) == gcerrors.PermissionDenied {
-		return fmt.Errorf("writing %s to evidence locker %s: %w (the credentials need to write objects)", key, l.name, err)
+	existing, err := l.read(ctx, key, max(int64(len(data)), 1))
+	if err != nil && !errors.Is(err, ErrTooLarge) {
+		return err
 	}
-	if err != nil {
-		return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, err)
+	if err != nil || !bytes.Equal(existing, data) {
+		return fmt.Errorf("writing %s to evidence locker %s: it holds something else already (remove it, and find out who wrote it)", key, l.name)
 	}
 	return nil
+}
+
+// put writes an object; errExists if a condition in options does not hold.
+func (l *Locker) put(ctx context.Context, key, contentType string, data []byte, options *blob.WriterOptions) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, err)
+	}
+	if options == nil {
+		options = &blob.WriterOptions{}
+	}
+	options.ContentType, options.DisableContentTypeDetection = contentType, true
+	err := l.bucket.WriteAll(ctx, key, data, options)
+	switch {
+	case err == nil:
+		return nil
+	case gcerrors.Code(err) == gcerrors.FailedPrecondition:
+		return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, errExists)
+	case gcerrors.Code(err) == gcerrors.PermissionDenied:
+		return fmt.Errorf("writing %s to evidence locker %s: %w (the credentials need to write objects)", key, l.name, err)
+	}
+	return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, err)
 }
