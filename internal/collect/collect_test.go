@@ -153,7 +153,7 @@ func TestTheRecordSaysAllThatWasAsked(t *testing.T) {
 	if d := cmp.Diff(want, e); d != "" {
 		t.Errorf("-want +got: %s", d)
 	}
-	for _, field := range []string{`"target_environment": "prod"`, `"region": "eu-de"`} {
+	for _, field := range []string{`"environment": "prod"`, `"region": "eu-de"`} {
 		if !strings.Contains(raw, field) {
 			t.Errorf("the record lacks %s: %s", field, raw)
 		}
@@ -343,6 +343,7 @@ func TestRefusals(t *testing.T) {
 		"a pipe to attach":              {func(w *world) { w.Attachments = "pipe" }, "it is not a plain file"},
 		"a link out of the workspace":   {func(w *world) { w.Attachments = "out" }, `attachment "out"`},
 		"a large file":                  {func(w *world) { w.Attachments = "large" }, "there is room for"},
+		"an environment with a region":  {func(w *world) { w.Environment = "prod:eu-de" }, `"prod:eu-de" is not a name`},
 		"a tool with a line break":      {func(w *world) { w.Tool = "a\nb" }, "control characters"},
 		"a locker that has no scheme":   {func(w *world) { w.LockerURL = "bucket" }, "has no scheme"},
 	} {

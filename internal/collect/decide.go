@@ -15,8 +15,9 @@ import (
 const (
 	// DetailReported is what the check itself said, where findings decided.
 	DetailReported = "reported_result"
-	// DetailEnvironment and DetailRegion are where a check of a deployment ran.
-	DetailEnvironment = "target_environment"
+	// DetailEnvironment and DetailRegion are the environment that a check looked
+	// at; readiness takes them for where the evidence comes from.
+	DetailEnvironment = "environment"
 	DetailRegion      = "region"
 	// DetailMissing names files that should have been attached to a failure.
 	DetailMissing = "missing_files"

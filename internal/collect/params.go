@@ -61,7 +61,7 @@ type Params struct {
 
 	// The run that records it.
 	PipelineRunID, PipelineRunURL, PipelineID, ToolchainCRN string
-	// Environment and Region are where a check of a deployment ran.
+	// Environment and Region are what a check of a deployment looked at.
 	Environment, Region string
 
 	// Files is the folder of attachments, findings and a relative StatusPath.
@@ -90,7 +90,7 @@ func (p *Params) Flags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.PipelineRunURL, "pipeline-run-url", "", "page of that run")
 	flags.StringVar(&p.PipelineID, "pipeline-id", "", "id of the pipeline")
 	flags.StringVar(&p.ToolchainCRN, "toolchain-crn", "", "id of the toolchain")
-	flags.StringVar(&p.Environment, "target-environment", "", "environment that was checked; empty for a check of a build")
+	flags.StringVar(&p.Environment, "environment", "", "environment that the check looked at; empty for a check of a build")
 	flags.StringVar(&p.Region, "region", "", "region of that environment")
 	step.AddWorkspace(flags, &p.Files, "source", "the files to read")
 }
@@ -117,6 +117,7 @@ type status struct {
 
 var (
 	typePattern = regexp.MustCompile(`^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$`)
+	namePattern = regexp.MustCompile(`^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$`)
 	control     = regexp.MustCompile(`[\x00-\x1f\x7f]`)
 )
 
@@ -140,7 +141,7 @@ func (p *Params) Check() (*Asked, []string) {
 	for _, text := range []struct{ name, value string }{
 		{"evidence-type-id", p.TypeID}, {"evidence-type-version", p.TypeVersion}, {"tool", p.Tool},
 		{"pipeline-run-id", p.PipelineRunID}, {"pipeline-run-url", p.PipelineRunURL}, {"pipeline-id", p.PipelineID},
-		{"toolchain-crn", p.ToolchainCRN}, {"target-environment", p.Environment}, {"region", p.Region},
+		{"toolchain-crn", p.ToolchainCRN}, {"environment", p.Environment}, {"region", p.Region},
 	} {
 		switch {
 		case len(text.value) > maxText:
@@ -155,8 +156,13 @@ func (p *Params) Check() (*Asked, []string) {
 	if p.PipelineRunURL != "" && !webURL(p.PipelineRunURL) {
 		fault("pipeline-run-url", "%s is not a URL that begins with https:// or http://", shown(p.PipelineRunURL))
 	}
+	for _, name := range []struct{ name, value string }{{"environment", p.Environment}, {"region", p.Region}} {
+		if name.value != "" && !namePattern.MatchString(name.value) {
+			fault(name.name, "%s is not a name: letters, digits, and - _ . inside", shown(name.value))
+		}
+	}
 	if p.Region != "" && p.Environment == "" {
-		fault("region", "%s is given without target-environment", shown(p.Region))
+		fault("region", "%s is given without environment", shown(p.Region))
 	}
 	a.status = p.checkStatus(fault)
 	evaluate, err := step.ParseBool("evaluate-findings", p.EvaluateFindings)
