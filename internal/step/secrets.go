@@ -4,9 +4,12 @@
 package step
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Workspace is an optional workspace of a Task: a folder, and whether Tekton
@@ -27,13 +30,60 @@ func (w Workspace) Folder() string {
 	return w.Path
 }
 
-// UseLockerSecret lets the AWS client find its credentials in a folder with the
-// AWS tools' files credentials and config, either of which may be missing.
+// lockerFiles are the keys of a locker's Secret that storage clients read as
+// files, with the environment variable that tells them where.
+var lockerFiles = map[string]string{
+	"credentials":             "AWS_SHARED_CREDENTIALS_FILE",
+	"config":                  "AWS_CONFIG_FILE",
+	"google-credentials.json": "GOOGLE_APPLICATION_CREDENTIALS",
+}
+
+// lockerValues are the keys whose content is the variable's value.
+var lockerValues = map[string]string{
+	"azure-storage-account": "AZURE_STORAGE_ACCOUNT",
+	"azure-storage-key":     "AZURE_STORAGE_KEY",
+	"azure-tenant-id":       "AZURE_TENANT_ID",
+	"azure-client-id":       "AZURE_CLIENT_ID",
+	"azure-client-secret":   "AZURE_CLIENT_SECRET",
+}
+
+// UseLockerSecret lets the storage clients find their credentials in a folder:
+// the AWS tools' files credentials and config, google-credentials.json, or
+// azure-storage-account with azure-storage-key or a client's id and secret. At
+// least one must be there.
 func UseLockerSecret(w Workspace) error {
-	return useFiles(w.Folder(), map[string]string{
-		"credentials": "AWS_SHARED_CREDENTIALS_FILE",
-		"config":      "AWS_CONFIG_FILE",
-	})
+	dir := w.Folder()
+	if dir == "" {
+		return nil
+	}
+	found := false
+	for key, variable := range lockerFiles {
+		path := filepath.Join(dir, key)
+		if _, err := os.Stat(path); err != nil {
+			continue
+		}
+		found = true
+		if err := os.Setenv(variable, path); err != nil {
+			return err
+		}
+	}
+	for key, variable := range lockerValues {
+		value, err := os.ReadFile(filepath.Join(dir, key))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading the locker workspace: %w", err)
+		}
+		found = true
+		if err := os.Setenv(variable, strings.TrimSpace(string(value))); err != nil {
+			return err
+		}
+	}
+	if !found {
+		return fmt.Errorf("the locker workspace %s has none of the keys that it may have (credentials, config, google-credentials.json, azure-storage-account, …): bind a Secret with the credentials of the locker's storage", dir)
+	}
+	return nil
 }
 
 // UseRegistrySecret lets the registry client find its credentials in a folder
@@ -47,25 +97,4 @@ func UseRegistrySecret(w Workspace) error {
 		return fmt.Errorf("the registry workspace has no config.json: bind a Secret with the key config.json (items: .dockerconfigjson as config.json): %w", err)
 	}
 	return os.Setenv("DOCKER_CONFIG", dir)
-}
-
-func useFiles(dir string, variables map[string]string) error {
-	if dir == "" {
-		return nil
-	}
-	found := false
-	for key, variable := range variables {
-		path := filepath.Join(dir, key)
-		if _, err := os.Stat(path); err != nil {
-			continue
-		}
-		found = true
-		if err := os.Setenv(variable, path); err != nil {
-			return err
-		}
-	}
-	if !found {
-		return fmt.Errorf("the locker workspace %s has neither credentials nor config: bind a Secret with the AWS tools' files as keys", dir)
-	}
-	return nil
 }
