@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"gocloud.dev/blob"
 	"gocloud.dev/gcerrors"
@@ -20,7 +21,7 @@ import (
 // Limits bound what a locker may make this program read. A zero field means
 // the default.
 type Limits struct {
-	// Concurrency is how many objects are read at once. Default 16.
+	// Concurrency is how many objects are read at once. Default 64.
 	Concurrency int
 	// RecordBytes is the largest asset or evidence record. Default 4 MiB.
 	RecordBytes int64
@@ -37,7 +38,7 @@ type Limits struct {
 }
 
 func (l Limits) withDefaults() Limits {
-	l.Concurrency = orDefault(l.Concurrency, 16)
+	l.Concurrency = orDefault(l.Concurrency, 64)
 	l.RecordBytes = orDefault(l.RecordBytes, 4<<20)
 	l.AttachmentBytes = orDefault(l.AttachmentBytes, 64<<20)
 	l.Assets = orDefault(l.Assets, 20_000)
@@ -62,6 +63,8 @@ type Locker struct {
 	layout layout
 	verify RecordVerifier
 	sign   RecordSigner
+	// folder is where a locker of files is, to lock it while records change.
+	folder string
 }
 
 // Option changes how a locker is read.
@@ -75,24 +78,27 @@ func WithLimits(limits Limits) Option {
 // Open opens the locker at a URL:
 //
 //	s3://bucket?region=…&endpoint=https://…&use_path_style=true&prefix=team-a
+//	gs://bucket?prefix=team-a
+//	azblob://container?storage_account=…&prefix=team-a
 //	file:///folder
 //
-// Every query parameter of the gocloud.dev s3blob and fileblob drivers works;
-// credentials come from the usual AWS environment variables and files. Two
-// parameters are for any locker: prefix is the folder inside the bucket, and
+// Every query parameter of the gocloud.dev drivers works; credentials come from
+// the usual environment variables and files of each service, never from the URL.
+// Two parameters are for any locker: prefix is the folder inside the bucket, and
 // layout=flat reads lockers that keep assets/<id>/… in place of
 // raw/assets/<2 hex>/<62 hex>/….
 //
 // The locker is listed once, so that a wrong bucket, endpoint or credential is
-// an error here and not a verdict that says no evidence was found.
+// an error here and not a verdict that says no evidence was found. A service that
+// does not answer within a minute is an error.
 func Open(ctx context.Context, lockerURL string, options ...Option) (*Locker, error) {
 	u, err := url.Parse(lockerURL)
 	if err != nil {
-		return nil, fmt.Errorf("locker URL %q cannot be parsed: expected s3://bucket?… or file:///folder", lockerURL)
+		return nil, fmt.Errorf("locker URL %q cannot be parsed: expected s3://bucket?…, gs://bucket, azblob://container?… or file:///folder", lockerURL)
 	}
 	name := redacted(u)
 	if u.Scheme == "" {
-		return nil, fmt.Errorf("locker URL %q has no scheme: expected s3://bucket?… or file:///folder", name)
+		return nil, fmt.Errorf("locker URL %q has no scheme: expected s3://bucket?…, gs://bucket, azblob://container?… or file:///folder", name)
 	}
 	if !slices.Contains(blob.DefaultURLMux().BucketSchemes(), u.Scheme) {
 		return nil, fmt.Errorf("locker URL %q: no storage driver for scheme %q: this program has %s",
@@ -132,11 +138,24 @@ func Open(ctx context.Context, lockerURL string, options ...Option) (*Locker, er
 		return nil, fmt.Errorf("opening evidence locker %s: %w", name, err)
 	}
 	l := New(bucket, name, append([]Option{func(l *Locker) { l.layout = how }}, options...)...)
+	if u.Scheme == "file" {
+		l.folder = u.Path
+	}
+	for _, s := range storages {
+		if s.Prepare != nil {
+			s.Prepare(bucket)
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
 	if _, _, err := bucket.ListPage(ctx, blob.FirstPageToken, 1, &blob.ListOptions{Prefix: l.layout.root()}); err != nil && !errors.Is(err, io.EOF) {
 		return nil, errors.Join(fmt.Errorf("listing evidence locker %s: %w%s", name, err, hint(err)), bucket.Close())
 	}
 	return l, nil
 }
+
+// openTimeout bounds the first request: some drivers would try for ever.
+const openTimeout = time.Minute
 
 // New makes a locker of a bucket that is already open; name is what errors
 // call it. Close closes the bucket.
@@ -156,28 +175,6 @@ func redacted(u *url.URL) string {
 	clean := *u
 	clean.User = nil
 	return clean.String()
-}
-
-// hint says what a person can do about an error of the storage.
-func hint(err error) string {
-	const credentials = " (check the credentials: they need to list the bucket and to read its objects)"
-	switch gcerrors.Code(err) {
-	case gcerrors.NotFound:
-		return " (does the bucket exist?)"
-	case gcerrors.PermissionDenied:
-		return credentials
-	}
-	// Drivers know few of their services' errors; the status is what all have.
-	var answer interface{ HTTPStatusCode() int }
-	text := err.Error()
-	switch {
-	case errors.As(err, &answer) && (answer.HTTPStatusCode() == http.StatusForbidden || answer.HTTPStatusCode() == http.StatusUnauthorized),
-		strings.Contains(text, "credentials"):
-		return credentials
-	case strings.Contains(text, "egion"):
-		return " (set region=… in the locker's URL or AWS_REGION)"
-	}
-	return ""
 }
 
 // layout says where records lie.
@@ -234,46 +231,33 @@ var (
 // read returns an object of at most limit bytes. A larger one is refused by
 // the size the storage declares or, where that lies, after limit bytes.
 func (l *Locker) read(ctx context.Context, key string, limit int64) ([]byte, error) {
+	data, _, err := l.readVersion(ctx, key, limit)
+	return data, err
+}
+
+// readVersion also says which version was read, where the storage has versions.
+func (l *Locker) readVersion(ctx context.Context, key string, limit int64) (data []byte, version string, err error) {
 	// Not every driver looks at its context.
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("reading %s from evidence locker %s: %w", key, l.name, err)
+		return nil, "", fmt.Errorf("reading %s from evidence locker %s: %w", key, l.name, err)
 	}
 	r, err := l.bucket.NewReader(ctx, key, nil)
-	if gcerrors.Code(err) == gcerrors.NotFound {
-		return nil, fmt.Errorf("%s: %w", key, ErrNotFound)
+	if gcerrors.Code(err) == gcerrors.NotFound && status(err) != http.StatusForbidden {
+		return nil, "", fmt.Errorf("%s: %w", key, ErrNotFound)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s from evidence locker %s: %w%s", key, l.name, err, hint(err))
+		return nil, "", fmt.Errorf("reading %s from evidence locker %s: %w%s", key, l.name, err, hint(err))
 	}
 	defer r.Close()
 	if r.Size() > limit {
-		return nil, fmt.Errorf("%s has %d bytes: %w of %d bytes", key, r.Size(), ErrTooLarge, limit)
+		return nil, "", fmt.Errorf("%s has %d bytes: %w of %d bytes", key, r.Size(), ErrTooLarge, limit)
 	}
-	data, err := io.ReadAll(io.LimitReader(r, limit+1))
+	data, err = io.ReadAll(io.LimitReader(r, limit+1))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s from evidence locker %s: %w", key, l.name, err)
+		return nil, "", fmt.Errorf("reading %s from evidence locker %s: %w", key, l.name, err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("%s has more than %d bytes: %w of %d bytes", key, limit, ErrTooLarge, limit)
+		return nil, "", fmt.Errorf("%s has more than %d bytes: %w of %d bytes", key, limit, ErrTooLarge, limit)
 	}
-	return data, nil
-}
-
-// ReadAttachment returns the content that an evidence's attachment names,
-// checked against its hash. Errors wrap ErrNotFound, ErrTooLarge or
-// ErrWrongDigest where these are the cause.
-func (l *Locker) ReadAttachment(ctx context.Context, ref AttachmentRef) ([]byte, error) {
-	id := strings.TrimPrefix(string(ref.Hash), "sha256:")
-	if !ValidID(id) {
-		return nil, fmt.Errorf("attachment hash %.80q is not 64 hex digits: %w", ref.Hash, ErrWrongDigest)
-	}
-	key := l.layout.attachment(id)
-	data, err := l.read(ctx, key, l.limits.AttachmentBytes)
-	if err != nil {
-		return nil, fmt.Errorf("attachment %w", err)
-	}
-	if got := AttachmentID(data); got != id {
-		return nil, fmt.Errorf("attachment %s has sha256 %s: %w", key, got, ErrWrongDigest)
-	}
-	return data, nil
+	return data, versionOf(r), nil
 }

@@ -405,7 +405,7 @@ func TestOpen(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 	for name, tc := range map[string]struct{ url, want string }{
 		"no scheme":                {"bucket", "no scheme"},
-		"a scheme without driver":  {"gs://bucket", `no storage driver for scheme "gs": this program has`},
+		"a scheme without driver":  {"ftp://bucket", `no storage driver for scheme "ftp": this program has`},
 		"a folder that is missing": {"file:///nowhere/locker", "opening evidence locker file:///nowhere/locker"},
 		"an unknown parameter":     {"s3://bucket?regoin=x", `unknown query parameter "regoin"`},
 		"an unknown layout":        {"file://" + folder + "?layout=deep", `layout "deep" is unknown`},

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"gocloud.dev/blob"
@@ -32,12 +33,15 @@ type ComponentAssets struct {
 	Assets []Link
 	// Problems that keep the component from naming its assets.
 	Problems []Problem
+	// Ignored are version 1 records of the run that built the component which
+	// are about something else: shown to explain what is missing, never judged.
+	Ignored []Problem
 }
 
 // Link is how a component comes by an asset.
 type Link struct {
 	ID string
-	// Via is ViaEntry, ViaRelated or ViaParent.
+	// Via is ViaEntry, ViaRelated, ViaParent or ViaChange.
 	Via string
 }
 
@@ -64,10 +68,19 @@ type AssetState struct {
 // was built from it, and never through a pipeline run, which is related to
 // everything that ran in it.
 //
+// Requests are made side by side, as many at once as the limits allow: one for
+// each asset's record, one for each page of its markers, one for each evidence
+// and, where signatures are demanded, one for the signature of each success. No
+// object is asked for twice. Only a component none of whose assets is known is
+// looked for among version 1 records, which takes two listings.
+//
 // The error is about the locker as a whole or a cancelled context; everything
 // that is wrong with single records is a Problem in the collection.
 func (l *Locker) Read(ctx context.Context, components []Component) (*Collection, error) {
-	r := &reading{locker: l, assets: map[string]*AssetState{}, markers: map[string][]string{}}
+	r := &reading{
+		locker: l, assets: map[string]*AssetState{}, listed: map[string]bool{},
+		markers: map[string][]string{}, records: map[string]*loaded{},
+	}
 	out := &Collection{Assets: map[string]*AssetState{}}
 
 	var wanted []string
@@ -81,11 +94,18 @@ func (l *Locker) Read(ctx context.Context, components []Component) (*Collection,
 			}
 		}
 	}
-	reached, err := r.closure(ctx, wanted)
-	if err != nil {
+	group, inGroup := errgroup.WithContext(ctx)
+	group.SetLimit(l.limits.Concurrency)
+	r.group = group
+	reached := r.closure(inGroup, wanted)
+	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	if err := r.readEvidence(ctx, reached); err != nil {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("reading evidence locker %s: %w", l.name, err)
+	}
+	r.handOut(reached)
+	if err := r.readVersion1(ctx, out.Components); err != nil {
 		return nil, err
 	}
 	for _, id := range reached {
@@ -98,44 +118,53 @@ func (l *Locker) Read(ctx context.Context, components []Component) (*Collection,
 	return out, nil
 }
 
-// reading is the state of one Read.
+// reading is the state of one Read. Only the goroutine that reads changes its
+// maps; what runs in the group fills in what these point to.
 type reading struct {
-	locker  *Locker
-	assets  map[string]*AssetState
+	locker *Locker
+	group  *errgroup.Group
+	assets map[string]*AssetState
+	// listed says whose markers were asked for.
+	listed  map[string]bool
 	markers map[string][]string
+	records map[string]*loaded
 	bytes   atomic.Int64
 }
 
 // closure loads the wanted assets and all that they lead to, level by level,
-// and returns the ids in the order in which they were reached.
-func (r *reading) closure(ctx context.Context, wanted []string) ([]string, error) {
-	if err := r.loadAssets(ctx, wanted); err != nil {
-		return nil, err
-	}
+// and returns the ids in the order in which they were reached. While it loads a
+// level, the evidence of those before is on its way. Errors are the group's.
+func (r *reading) closure(ctx context.Context, wanted []string) []string {
+	always := func(string) bool { return true }
+	r.loadAssets(ctx, wanted, always)
+	r.startEvidence(ctx, wanted)
 	reached := slices.Clone(wanted)
 	isReached := make(map[string]bool, len(reached))
 	for _, id := range reached {
 		isReached[id] = true
 	}
-	for level := reached; len(level) > 0; {
+	for level := reached; len(level) > 0 && ctx.Err() == nil; {
 		var load []string
+		// What something other than a commit links to speaks for it, whatever it
+		// is: its markers are listed at once. Of what a commit links to, the type
+		// is looked at first.
+		speaks := map[string]bool{}
 		for _, id := range level {
-			for _, link := range r.assets[id].links() {
-				if r.assets[link.ID] != nil {
-					continue
+			from := r.assets[id]
+			for _, link := range from.links() {
+				if r.assets[link.ID] == nil {
+					if len(r.assets) >= r.locker.limits.Assets {
+						from.problem(ReasonTooMany, "", "",
+							fmt.Sprintf("the entries' assets lead to more than %d assets; not all of them were read", r.locker.limits.Assets))
+						break
+					}
+					r.assets[link.ID] = &AssetState{URI: URI{Type: AssetUnknown, ID: link.ID}}
+					load = append(load, link.ID)
 				}
-				if len(r.assets) >= r.locker.limits.Assets {
-					r.assets[id].problem(ReasonTooMany, "", "",
-						fmt.Sprintf("the entries' assets lead to more than %d assets; not all of them were read", r.locker.limits.Assets))
-					break
-				}
-				r.assets[link.ID] = &AssetState{URI: URI{Type: AssetUnknown, ID: link.ID}}
-				load = append(load, link.ID)
+				speaks[link.ID] = speaks[link.ID] || from.Type != AssetCommit
 			}
 		}
-		if err := r.loadAssets(ctx, load); err != nil {
-			return nil, err
-		}
+		r.loadAssets(ctx, load, func(id string) bool { return speaks[id] })
 		var next []string
 		for _, id := range level {
 			from := r.assets[id]
@@ -148,31 +177,12 @@ func (r *reading) closure(ctx context.Context, wanted []string) ([]string, error
 				next = append(next, link.ID)
 			}
 		}
+		r.listAssets(ctx, next)
+		r.startEvidence(ctx, next)
 		reached = append(reached, next...)
 		level = next
 	}
-	return reached, nil
-}
-
-// speaksFor reports whether evidence about a linked asset says something about
-// the asset that links to it: upstream yes, downstream no.
-func speaksFor(linked, from AssetType) bool {
-	return from != AssetCommit || (linked != AssetImage && linked != AssetArtifact)
-}
-
-// links of an asset that can be followed.
-func (s *AssetState) links() []Link {
-	if s.Record == nil || s.Type == AssetPipelineRun {
-		return nil
-	}
-	var links []Link
-	for _, id := range s.Record.Parents {
-		links = append(links, Link{ID: id, Via: ViaParent})
-	}
-	for _, id := range s.Record.Related {
-		links = append(links, Link{ID: id, Via: ViaRelated})
-	}
-	return slices.DeleteFunc(links, func(link Link) bool { return !ValidID(link.ID) })
+	return reached
 }
 
 func (s *AssetState) problem(reason ProblemReason, evidenceID, typeID, message string) {
@@ -181,29 +191,45 @@ func (s *AssetState) problem(reason ProblemReason, evidenceID, typeID, message s
 	})
 }
 
-// loadAssets reads records and lists markers of assets side by side.
-func (r *reading) loadAssets(ctx context.Context, ids []string) error {
-	listed := make([][]string, len(ids))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.locker.limits.Concurrency)
-	for i, id := range ids {
+// loadAssets reads the records of assets and, of those for which list holds,
+// the markers, all side by side, and waits for them.
+func (r *reading) loadAssets(ctx context.Context, ids []string, list func(id string) bool) {
+	var level sync.WaitGroup
+	for _, id := range ids {
 		state := r.assets[id]
-		group.Go(func() error {
-			if err := r.loadAsset(ctx, state); err != nil {
-				return err
-			}
-			var err error
-			listed[i], err = r.listMarkers(ctx, state)
+		level.Add(1)
+		r.group.Go(func() error {
+			defer level.Done()
+			return r.loadAsset(ctx, state)
+		})
+	}
+	r.listMarkersOf(ctx, &level, slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !list(id) }))
+}
+
+// listAssets lists the markers of assets that were not listed yet.
+func (r *reading) listAssets(ctx context.Context, ids []string) {
+	r.listMarkersOf(ctx, new(sync.WaitGroup), slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return r.listed[id] }))
+}
+
+// listMarkersOf waits for the listings and for what else is in the level.
+func (r *reading) listMarkersOf(ctx context.Context, level *sync.WaitGroup, ids []string) {
+	markers := make([]markerList, len(ids))
+	for i, id := range ids {
+		r.listed[id] = true
+		level.Add(1)
+		r.group.Go(func() (err error) {
+			defer level.Done()
+			markers[i], err = r.listMarkers(ctx, id)
 			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
+	level.Wait()
 	for i, id := range ids {
-		r.markers[id] = listed[i]
+		r.markers[id] = markers[i].ids
+		for _, p := range markers[i].problems {
+			r.assets[id].problem(p.Reason, "", "", p.Message)
+		}
 	}
-	return nil
 }
 
 func (r *reading) loadAsset(ctx context.Context, state *AssetState) error {
@@ -250,35 +276,58 @@ func (r *reading) loadAsset(ctx context.Context, state *AssetState) error {
 	return nil
 }
 
+// markerList is what lies in an asset's evidences folder.
+type markerList struct {
+	ids      []string
+	problems []Problem
+}
+
 // listMarkers returns the ids of the evidence about an asset, sorted.
-func (r *reading) listMarkers(ctx context.Context, state *AssetState) ([]string, error) {
-	prefix := r.locker.layout.markers(state.ID)
-	iter := r.locker.bucket.List(&blob.ListOptions{Prefix: prefix})
-	var ids []string
-	for count := 0; ; count++ {
-		object, err := iter.Next(ctx)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("listing %s in evidence locker %s: %w%s", prefix, r.locker.name, err, hint(err))
-		}
-		if count >= r.locker.limits.EvidencesPerAsset {
-			state.problem(ReasonTooMany, "", "", fmt.Sprintf("%s holds more than %d markers; not all evidence was read", prefix, r.locker.limits.EvidencesPerAsset))
-			break
-		}
-		name := strings.TrimPrefix(object.Key, prefix)
+func (r *reading) listMarkers(ctx context.Context, assetID string) (markerList, error) {
+	prefix := r.locker.layout.markers(assetID)
+	var found markerList
+	bad := func(reason ProblemReason, format string, args ...any) {
+		found.problems = append(found.problems, Problem{Reason: reason, Message: fmt.Sprintf(format, args...)})
+	}
+	whole, err := r.locker.list(ctx, prefix, r.locker.limits.EvidencesPerAsset, func(key string) {
+		name := strings.TrimPrefix(key, prefix)
 		switch {
 		case ValidID(name):
-			ids = append(ids, name)
+			found.ids = append(found.ids, name)
 		case name == "" || strings.HasPrefix(name, "."):
 			// The folder itself, which some consoles create, or a hidden file.
 		default:
-			state.problem(ReasonMarkerUnusable, "", "", fmt.Sprintf("marker %.200q is not named by an evidence id", object.Key))
+			bad(ReasonMarkerUnusable, "marker %.200q is not named by an evidence id", key)
 		}
+	})
+	if err != nil {
+		return markerList{}, err
 	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	if !whole {
+		bad(ReasonTooMany, "%s holds more than %d markers; not all evidence was read", prefix, r.locker.limits.EvidencesPerAsset)
+	}
+	slices.Sort(found.ids)
+	found.ids = slices.Compact(found.ids)
+	return found, nil
+}
+
+// list calls visit with at most limit keys under a prefix, and reports whether
+// these are all.
+func (l *Locker) list(ctx context.Context, prefix string, limit int, visit func(key string)) (whole bool, err error) {
+	iter := l.bucket.List(&blob.ListOptions{Prefix: prefix})
+	for count := 0; ; count++ {
+		object, err := iter.Next(ctx)
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		if err != nil {
+			return false, fmt.Errorf("listing %s in evidence locker %s: %w%s", prefix, l.name, err, hint(err))
+		}
+		if count >= limit {
+			return false, nil
+		}
+		visit(object.Key)
+	}
 }
 
 // record reads one JSON record within the limits.
@@ -297,45 +346,37 @@ type loaded struct {
 	problem  *Problem
 }
 
-// readEvidence reads every evidence of the assets once, side by side, and
-// hands it to each asset that it is about.
-func (r *reading) readEvidence(ctx context.Context, assets []string) error {
-	index := map[string]int{}
-	var ids []string
+// startEvidence has every evidence of the assets read that is not on its way
+// already.
+func (r *reading) startEvidence(ctx context.Context, assets []string) {
 	for _, assetID := range assets {
 		kept := r.markers[assetID][:0]
 		for _, id := range r.markers[assetID] {
-			if _, known := index[id]; !known {
-				if len(ids) >= r.locker.limits.Evidences {
+			if r.records[id] == nil {
+				if len(r.records) >= r.locker.limits.Evidences {
 					r.assets[assetID].problem(ReasonTooMany, "", "",
 						fmt.Sprintf("the entries' assets have more than %d evidences; not all of them were read", r.locker.limits.Evidences))
 					break
 				}
-				index[id] = len(ids)
-				ids = append(ids, id)
+				record := new(loaded)
+				r.records[id] = record
+				r.group.Go(func() (err error) {
+					*record, err = r.loadEvidence(ctx, id)
+					return err
+				})
 			}
 			kept = append(kept, id)
 		}
 		r.markers[assetID] = kept
 	}
+}
 
-	records := make([]loaded, len(ids))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(r.locker.limits.Concurrency)
-	for i, id := range ids {
-		group.Go(func() error {
-			var err error
-			records[i], err = r.loadEvidence(ctx, id)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
+// handOut gives each asset the evidence that its markers name.
+func (r *reading) handOut(assets []string) {
 	for _, assetID := range assets {
 		state := r.assets[assetID]
 		for _, id := range r.markers[assetID] {
-			record := records[index[id]]
+			record := r.records[id]
 			switch {
 			case record.problem != nil:
 				p := *record.problem
@@ -348,7 +389,6 @@ func (r *reading) readEvidence(ctx context.Context, assets []string) error {
 			}
 		}
 	}
-	return nil
 }
 
 func (r *reading) loadEvidence(ctx context.Context, id string) (loaded, error) {
@@ -394,77 +434,4 @@ func (e *Evidence) isAbout(assetID string) bool {
 		uri, err := ParseURI(string(ref.URI))
 		return err == nil && uri.ID == assetID
 	})
-}
-
-// walk lists the assets whose evidence speaks for a component.
-func (c *Collection) walk(component Component) []Link {
-	var links []Link
-	seen := map[string]bool{}
-	own, _ := component.Own()
-	for _, uri := range own {
-		if !seen[uri.ID] {
-			seen[uri.ID] = true
-			links = append(links, Link{ID: uri.ID, Via: ViaEntry})
-		}
-	}
-	for i := 0; i < len(links); i++ {
-		from := c.Assets[links[i].ID]
-		for _, link := range from.links() {
-			to := c.Assets[link.ID]
-			if to != nil && !seen[link.ID] && speaksFor(to.Type, from.Type) {
-				seen[link.ID] = true
-				links = append(links, link)
-			}
-		}
-	}
-	return links
-}
-
-// reportParentCycles finds assets that are their own ancestors. Relations may
-// go in circles, descent may not: such records are wrong, and whoever wrote
-// them could hide a parent in the circle.
-func reportParentCycles(assets map[string]*AssetState) {
-	ids := make([]string, 0, len(assets))
-	for id := range assets {
-		ids = append(ids, id)
-	}
-	slices.Sort(ids)
-	const visiting, done = 1, 2
-	state := map[string]int{}
-	type step struct {
-		id   string
-		next int
-	}
-	for _, start := range ids {
-		// Depth first without recursion: descent may be long.
-		stack := []step{{id: start}}
-		for len(stack) > 0 {
-			top := &stack[len(stack)-1]
-			if top.next == 0 {
-				if state[top.id] == done {
-					stack = stack[:len(stack)-1]
-					continue
-				}
-				state[top.id] = visiting
-			}
-			var parents Links
-			if a := assets[top.id]; a.Record != nil && a.Type != AssetPipelineRun {
-				parents = a.Record.Parents
-			}
-			if top.next == len(parents) {
-				state[top.id] = done
-				stack = stack[:len(stack)-1]
-				continue
-			}
-			parent := parents[top.next]
-			top.next++
-			switch {
-			case assets[parent] == nil:
-			case state[parent] == visiting:
-				assets[top.id].problem(ReasonParentCycle, "", "", fmt.Sprintf("asset %s is among its own ancestors", parent))
-			case state[parent] != done:
-				stack = append(stack, step{id: parent})
-			}
-		}
-	}
 }

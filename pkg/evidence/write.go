@@ -54,26 +54,54 @@ func (l *Locker) WriteAsset(ctx context.Context, asset Asset) (string, error) {
 			asset.Type = "generic"
 		}
 	}
-	key := l.layout.asset(uri.ID)
-	existing, err := l.read(ctx, key, l.limits.RecordBytes)
-	switch {
-	case errors.Is(err, ErrNotFound):
-		data, err := marshal(asset)
-		if err != nil {
-			return "", fmt.Errorf("writing asset %q: %w", uri.String, err)
-		}
-		return uri.ID, l.create(ctx, key, "application/json", data)
-	case err != nil:
+	if err := l.mergeAsset(ctx, l.layout.asset(uri.ID), asset); err != nil {
 		return "", fmt.Errorf("writing asset %q: %w", uri.String, err)
 	}
-	merged, changed, err := addLinks(existing, asset)
+	return uri.ID, nil
+}
+
+// mergeAttempts is how often a record is merged anew because somebody else
+// wrote it in between.
+const mergeAttempts = 50
+
+// mergeAsset creates the record of an asset or adds the links to the one that
+// is there. Whoever else does the same at the same time loses nothing: a record
+// is replaced only while it is the one that was read, and else merged again.
+func (l *Locker) mergeAsset(ctx context.Context, key string, asset Asset) error {
+	unlock, err := l.lock(ctx, key)
 	if err != nil {
-		return "", fmt.Errorf("writing asset %q: record %s that is there already: %w", uri.String, key, err)
+		return err
 	}
-	if !changed {
-		return uri.ID, nil
+	defer unlock()
+	for range mergeAttempts {
+		existing, version, err := l.readVersion(ctx, key, l.limits.RecordBytes)
+		switch {
+		case errors.Is(err, ErrNotFound):
+			var data []byte
+			if data, err = marshal(asset); err != nil {
+				return err
+			}
+			err = l.put(ctx, key, "application/json", data, &blob.WriterOptions{IfNotExist: true})
+		case err != nil:
+			return err
+		default:
+			merged, changed, mergeErr := addLinks(existing, asset)
+			if mergeErr != nil {
+				return fmt.Errorf("record %s that is there already: %w", key, mergeErr)
+			}
+			if !changed {
+				return nil
+			}
+			err = l.put(ctx, key, "application/json", merged, replaceOnly(version))
+		}
+		if !errors.Is(err, errExists) {
+			return err
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
 	}
-	return uri.ID, l.put(ctx, key, "application/json", merged, nil)
+	return fmt.Errorf("record %s: others kept changing it through %d attempts; try again", key, mergeAttempts)
 }
 
 func (a *Asset) time() (string, error) {
@@ -249,7 +277,7 @@ func (l *Locker) put(ctx context.Context, key, contentType string, data []byte, 
 	switch {
 	case err == nil:
 		return nil
-	case gcerrors.Code(err) == gcerrors.FailedPrecondition:
+	case isCondition(err, options):
 		return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, errExists)
 	case gcerrors.Code(err) == gcerrors.PermissionDenied:
 		return fmt.Errorf("writing %s to evidence locker %s: %w (the credentials need to write objects)", key, l.name, err)
