@@ -69,7 +69,10 @@ type Client struct {
 	pageSize int
 }
 
-var _ Forge = (*Client)(nil)
+var (
+	_ Forge   = (*Client)(nil)
+	_ Reviews = (*Client)(nil)
+)
 
 // dialect is what differs from forge to forge: addresses and JSON.
 type dialect interface {
@@ -81,6 +84,9 @@ type dialect interface {
 	// list and one read the answers.
 	list([]byte) ([]PullRequest, error)
 	one([]byte) (PullRequest, error)
+	// reviews asks for everything about one pull request; with a label, for who
+	// set and removed labels as well.
+	reviews(ctx context.Context, c *Client, pr PullRequest, label string) (*ReviewHistory, error)
 }
 
 var dialects = map[Kind]dialect{GitHub: githubDialect{}, GitLab: gitlabDialect{}, Gitea: giteaDialect{}}
@@ -172,26 +178,40 @@ func (c *Client) MergedPullRequests(ctx context.Context, branch string) iter.Seq
 	}
 }
 
+// answer is what a forge sent.
+type answer struct {
+	body   []byte
+	header http.Header
+	// next is whether it names a further page.
+	next bool
+}
+
 // get fetches one address below the API's base, and says whether a further page
 // follows.
 func (c *Client) get(ctx context.Context, path string) (body []byte, next bool, err error) {
+	a, err := c.ask(ctx, path)
+	return a.body, a.next, err
+}
+
+// ask fetches one address below the API's base.
+func (c *Client) ask(ctx context.Context, path string) (answer, error) {
 	res, err := c.scm.Do(ctx, &scm.Request{
 		Method: http.MethodGet,
 		Path:   path,
 		Header: http.Header{"Accept": {"application/json"}},
 	})
 	if err != nil {
-		return nil, false, fmt.Errorf("asking %s: %w", c.scm.BaseURL.Host, withoutURL(err))
+		return answer{}, fmt.Errorf("asking %s: %w", c.scm.BaseURL.Host, withoutURL(err))
 	}
 	defer res.Body.Close()
-	body, err = io.ReadAll(res.Body)
+	body, err := io.ReadAll(res.Body)
 	if err != nil {
-		return nil, false, fmt.Errorf("reading the answer of %s: %w", c.scm.BaseURL.Host, err)
+		return answer{}, fmt.Errorf("reading the answer of %s: %w", c.scm.BaseURL.Host, err)
 	}
 	if err := c.statusError(res.Status, res.Header); err != nil {
-		return nil, false, err
+		return answer{}, err
 	}
-	return body, res.Page.Next > 0, nil
+	return answer{body: body, header: res.Header, next: res.Page.Next > 0}, nil
 }
 
 // statusError turns an HTTP status into what a person can act on.

@@ -5,6 +5,11 @@ package forge
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -28,8 +33,7 @@ type ReviewHistory struct {
 	Commits []PullCommit
 	// Reviews in the order in which they were given. On GitLab: what stands.
 	Reviews []Review
-	// Pushers pushed to the pull request while it was open, as far as the forge
-	// tells: on GitHub only those who overwrote the branch.
+	// Pushers pushed to the pull request while it was open. GitHub does not tell.
 	Pushers []Account
 	// Labels are the changes of the label that was asked for, the oldest first.
 	Labels []LabelEvent
@@ -50,9 +54,8 @@ type PullCommit struct {
 	SHA string
 	// Parents are its parents' ids, where the forge tells them.
 	Parents []string
-	// Author and Committer are the accounts that the forge found for the commit's
-	// email addresses: with an empty login where it found none. Emails holds the
-	// commit's own address.
+	// Author and Committer hold the commit's own address, and the login that the
+	// forge found for it: empty where it found none. GitLab tells none.
 	Author, Committer Account
 	// Message of the commit.
 	Message string
@@ -91,4 +94,45 @@ type LabelEvent struct {
 	// Added is false where the label was removed.
 	Added bool
 	Time  time.Time
+}
+
+// Reviews implements Reviews. It sends at least two requests (GitHub), four
+// (Gitea) or five (GitLab, and one for every approver), more for long lists, and
+// one for the label.
+func (c *Client) Reviews(ctx context.Context, pr PullRequest, label string) (*ReviewHistory, error) {
+	if label != "" && !slices.ContainsFunc(pr.Labels, func(l string) bool { return strings.EqualFold(l, label) }) {
+		label = ""
+	}
+	history, err := c.dialect.reviews(ctx, c, pr, label)
+	if err != nil {
+		return nil, fmt.Errorf("reading the reviews of pull request %d of %s: %w", pr.Number, c.Repo, err)
+	}
+	history.Labels = slices.DeleteFunc(history.Labels, func(e LabelEvent) bool { return !strings.EqualFold(e.Label, label) })
+	return history, nil
+}
+
+// everything reads the pages of a list, at most MaxPages. With until, the list
+// ends where that says so of a page's answer; else where the server names no
+// next page.
+func everything[T any](ctx context.Context, c *Client, path string, until func(page answer, items, total int) bool) ([]T, error) {
+	separator := "?"
+	if strings.Contains(path, "?") {
+		separator = "&"
+	}
+	var all []T
+	for page := 1; page <= MaxPages; page++ {
+		got, err := c.ask(ctx, path+separator+"page="+strconv.Itoa(page))
+		if err != nil {
+			return nil, err
+		}
+		var items []T
+		if err := json.Unmarshal(got.body, &items); err != nil {
+			return nil, fmt.Errorf("the answer of %s is not what its API documents: %w", c.scm.BaseURL.Host, err)
+		}
+		all = append(all, items...)
+		if until == nil && !got.next || until != nil && until(got, len(items), len(all)) {
+			return all, nil
+		}
+	}
+	return nil, fmt.Errorf("gave up after %d pages", MaxPages)
 }

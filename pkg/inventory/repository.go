@@ -150,8 +150,11 @@ func (r *remote) fetch(ctx context.Context, store storage.Storer, branch string)
 	return head, store.SetReference(plumbing.NewSymbolicReference(plumbing.HEAD, name))
 }
 
-func (r *remote) fetchObjects(ctx context.Context, session transport.UploadPackSession, refs *packp.AdvRefs, store storage.Storer, wanted map[plumbing.Hash]bool) (err error) {
+func (r *remote) fetchObjects(ctx context.Context, session transport.UploadPackSession, refs *packp.AdvRefs, store storage.Storer, wanted map[plumbing.Hash]bool, haves ...plumbing.Hash) (err error) {
 	req := packp.NewUploadPackRequestFromCapabilities(refs.Capabilities)
+	// A pack is to be whole by itself, whatever is there already.
+	req.Capabilities.Delete(capability.ThinPack)
+	req.Haves = append(req.Haves, haves...)
 	if refs.Capabilities.Supports(capability.Sideband64k) {
 		if err := req.Capabilities.Set(capability.Sideband64k); err != nil {
 			return err
