@@ -4,11 +4,9 @@
 package readiness
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
-	"time"
 
 	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/evidence"
@@ -24,8 +22,11 @@ const maxShown = 2000
 type TableOptions struct {
 	// Color marks outcomes with terminal colours.
 	Color bool
-	// BlockingOnly leaves out checks that do not block.
+	// BlockingOnly leaves out checks that neither block nor warn.
 	BlockingOnly bool
+	// Full says of every check, and not only of those that block or warn, which
+	// rule it falls under and where the evidence is.
+	Full bool
 }
 
 // WriteTable writes the verdict for a person at a terminal, at most 100 columns
@@ -36,7 +37,7 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 	var out strings.Builder
 	entry, asset := "\x00", "\x00"
 	for _, c := range v.Checks {
-		if options.BlockingOnly && c.Outcome != Block {
+		if options.BlockingOnly && c.Outcome != Block && c.Outcome != Warn {
 			continue
 		}
 		if c.Entry != entry {
@@ -49,50 +50,110 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 		}
 		if c.Asset != asset && c.Asset != "" {
 			asset = c.Asset
-			out.WriteString("  " + plaintext.Fit(strings.TrimSpace(string(c.AssetType)+" "+plaintext.Clip(c.Asset, maxShown)), tableColumns-2) + "\n")
+			out.WriteString("  " + plaintext.Fit(strings.TrimSpace(plaintext.Clip(string(c.AssetType), 100)+" "+plaintext.Clip(c.Asset, maxShown)), tableColumns-2) + "\n")
 		}
-		writeCheck(&out, c, options.Color)
+		writeCheck(&out, c, options)
 	}
 	if out.Len() > 0 {
 		out.WriteByte('\n')
 	}
-	fmt.Fprintf(&out, "%d checks passed, %d block.\nDEPLOYMENT_READY=%t\n", v.Passed, v.Blocked, v.Ready)
+	for _, line := range v.Basis.lines() {
+		for _, line := range plaintext.Break(line, tableColumns) {
+			out.WriteString(line + "\n")
+		}
+	}
+	fmt.Fprintf(&out, "%s\nDEPLOYMENT_READY=%t\n", v.counts(), v.Ready)
 	_, err := io.WriteString(w, out.String())
 	return err
 }
 
-// writeCheck writes one line per check, and for a blocking one why and what
-// would unblock it.
-func writeCheck(out *strings.Builder, c Check, color bool) {
-	const mark, name, tool = 5, 50, 22
+// counts is the verdict in one sentence.
+func (v Verdict) counts() string {
+	if v.Warned > 0 {
+		return fmt.Sprintf("%d checks passed, %d block, %d warn.", v.Passed, v.Blocked, v.Warned)
+	}
+	return fmt.Sprintf("%d checks passed, %d block.", v.Passed, v.Blocked)
+}
+
+// lines say which files were judged by; none in default mode.
+func (b Basis) lines() []string {
+	var out []string
+	for _, f := range b.Files {
+		line := fmt.Sprintf("judged by %s, sha256 %.12s, %s", plaintext.Clip(f.Name, 200), f.SHA256, b.Phase)
+		if b.Source != nil {
+			line += ", from " + plaintext.Clip(b.Source.String(), 200)
+		}
+		if b.Target != nil {
+			line += ", to " + plaintext.Clip(b.Target.String(), 200)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// writeCheck writes one line per check, and for one that blocks or warns why,
+// what would unblock it, by which rule, and where the evidence is.
+func writeCheck(out *strings.Builder, c Check, options TableOptions) {
+	const mark, name, tool, result = 5, 40, 16, 8
 	outcome, on := "ok", "\x1b[32m"
 	switch c.Outcome {
 	case Block:
 		outcome, on = "BLOCK", "\x1b[31m"
+	case Warn:
+		outcome, on = "warn", "\x1b[33m"
 	case Info:
 		outcome, on = "info", "\x1b[36m"
 	}
 	outcome = plaintext.Pad(outcome, mark)
-	if color {
+	if options.Color {
 		outcome = on + outcome + "\x1b[0m"
 	}
-	line := fmt.Sprintf("    %s  %s  %s  %s", outcome,
+	line := fmt.Sprintf("    %s  %s  %s  %s  %s", outcome,
 		plaintext.Pad(plaintext.Fit(plaintext.Clip(c.Check, maxShown), name), name),
 		plaintext.Pad(plaintext.Fit(orDash(plaintext.Clip(c.Tool, maxShown)), tool), tool),
-		c.Result)
+		plaintext.Pad(c.Result, result), c.Rule)
 	out.WriteString(strings.TrimRight(line, " ") + "\n")
-	if c.Outcome != Block {
+	told := c.Outcome == Block || c.Outcome == Warn
+	if !told && !options.Full {
 		return
 	}
 	const indent = "           "
-	for _, line := range plaintext.Break(plaintext.Clip(c.Message, maxShown), tableColumns-len(indent)) {
-		out.WriteString(indent + line + "\n")
-	}
-	if c.Unblock != "" {
-		for _, line := range plaintext.Break("to unblock: "+plaintext.Clip(c.Unblock, maxShown), tableColumns-len(indent)) {
+	write := func(indent, text string) {
+		for _, line := range plaintext.Break(text, tableColumns-len(indent)) {
 			out.WriteString(indent + line + "\n")
 		}
 	}
+	if told || c.Result != string(evidence.ResultSuccess) {
+		write(indent, plaintext.Clip(c.Message, maxShown))
+	}
+	if told && c.Unblock != "" {
+		write(indent, "to unblock: "+plaintext.Clip(c.Unblock, maxShown))
+	}
+	if origin := c.origin(); origin != "" {
+		write(indent, plaintext.Clip(origin, maxShown))
+	}
+	if c.EvidencePath != "" {
+		// Less indented, so that the documented path fits into one line.
+		write("       ", "at "+plaintext.Clip(c.EvidencePath, maxShown))
+	}
+}
+
+// origin says where a rule and its evidence are from.
+func (c Check) origin() string {
+	var parts []string
+	if c.RuleSource != "" {
+		parts = append(parts, "rule: "+c.RuleSource)
+	}
+	if c.Source != "" {
+		parts = append(parts, "from: "+c.Source)
+	}
+	if c.Date != "" {
+		parts = append(parts, "date: "+c.Date)
+	}
+	if c.SignedBy != "" {
+		parts = append(parts, "signed by: "+c.SignedBy)
+	}
+	return strings.Join(parts, "; ")
 }
 
 func orDash(s string) string {
@@ -108,10 +169,13 @@ func orDash(s string) string {
 // counted.
 func (v Verdict) Markdown(limit int) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "**DEPLOYMENT_READY=%t**: %d checks passed, %d block.\n\n", v.Ready, v.Passed, v.Blocked)
-	out.WriteString("| Outcome | Entry | Check | Tool | Result | Asset | Reason |\n| --- | --- | --- | --- | --- | --- | --- |\n")
+	fmt.Fprintf(&out, "**DEPLOYMENT_READY=%t**: %s\n\n", v.Ready, v.counts())
+	for _, line := range v.Basis.lines() {
+		out.WriteString(code(line, 700) + "\n\n")
+	}
+	out.WriteString("| Outcome | Entry | Check | Tool | Result | Rule | Asset | Reason | Evidence |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n")
 	listed := 0
-	for _, outcome := range []Outcome{Block, Pass, Info} {
+	for _, outcome := range []Outcome{Block, Warn, Pass, Info} {
 		for _, c := range v.Checks {
 			if c.Outcome != outcome || listed == limit {
 				continue
@@ -121,39 +185,16 @@ func (v Verdict) Markdown(limit int) string {
 			if c.Unblock != "" {
 				reason += "; to unblock: " + c.Unblock
 			}
-			fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s |\n", c.Outcome,
-				code(c.Entry, 200), code(c.Check, 200), code(c.Tool, 100), c.Result, code(c.Asset, 400), code(reason, 600))
+			rule := c.Rule
+			if c.RuleSource != "" {
+				rule += ", " + c.RuleSource
+			}
+			fmt.Fprintf(&out, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", c.Outcome,
+				code(c.Entry, 200), code(c.Check, 200), code(c.Tool, 100), c.Result, code(rule, 400), code(c.Asset, 400), code(reason, 600), code(c.EvidencePath, 200))
 		}
 	}
 	if rest := len(v.Checks) - listed; rest > 0 {
 		fmt.Fprintf(&out, "\n%d more checks are in the summary.\n", rest)
 	}
 	return out.String()
-}
-
-// Summary is the document attached to a change request as Delta Summary or
-// Closing Summary: the documented evidence summary, with the verdict and every
-// check that it rests on added as readiness.
-type Summary struct {
-	evidence.Summary
-	Readiness Verdict `json:"readiness"`
-}
-
-// Summarise makes the summary of the evidence that a verdict was reached on. It
-// is the same, byte for byte, for the same evidence and date.
-func Summarise(c *evidence.Collection, v Verdict, pipelineRunID string, date time.Time) (Summary, error) {
-	s, err := evidence.Summarise(c, pipelineRunID, date)
-	if err != nil {
-		return Summary{}, fmt.Errorf("summarising evidence: %w", err)
-	}
-	return Summary{Summary: s, Readiness: v}, nil
-}
-
-// JSON is the document, indented, with a newline at its end.
-func (s Summary) JSON() ([]byte, error) {
-	data, err := json.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("encoding evidence summary: %w", err)
-	}
-	return append(data, '\n'), nil
 }

@@ -4,8 +4,11 @@
 package readiness
 
 import (
+	"cmp"
 	"fmt"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
+	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
 
@@ -20,20 +23,41 @@ const (
 	ReasonPending       Reason = "Pending"
 	ReasonMissing       Reason = "Missing"
 	ReasonUnknownResult Reason = "UnknownResult"
-	ReasonListedOnly    Reason = "ListedOnly"
-	ReasonDeletion      Reason = "Deletion"
+	// ReasonUnsigned: the only success lacks the signature that is demanded.
+	ReasonUnsigned Reason = "Unsigned"
+	// ReasonNotPresent: there is no evidence, which its rule allows.
+	ReasonNotPresent Reason = "NotPresent"
+	ReasonListedOnly Reason = "ListedOnly"
+	ReasonDeletion   Reason = "Deletion"
+	// ReasonPolicyAllows, ReasonPolicyDenies and ReasonPolicyUndecided are about
+	// a Rego policy's word; undecided, it blocks.
+	ReasonPolicyAllows    Reason = "PolicyAllows"
+	ReasonPolicyDenies    Reason = "PolicyDenies"
+	ReasonPolicyUndecided Reason = "PolicyUndecided"
 	// ReasonNoRuleApplies blocks whatever no rule has an answer to.
 	ReasonNoRuleApplies Reason = "NoRuleApplies"
 )
 
 // question is one check to judge: the facts of it, and how they came about.
-// Exactly one of evidence, problem, missing and deletion is set.
 type question struct {
 	Check
+	// evidence that the check is about; nil where there is none.
 	evidence *evidence.Evidence
-	problem  *evidence.Problem
-	missing  bool
+	// problem in the locker or the entry.
+	problem *evidence.Problem
+	// unneeded: the problem is of an asset that no rule that blocks asks about.
+	unneeded bool
+	// missing: there is no evidence that counts.
+	missing bool
+	// unsigned is a success that does not count, for lack of a signature.
+	unsigned *evidence.Problem
+	// deletion: the entry goes.
 	deletion bool
+	// row of a Rego policy's table that the check is.
+	row *Row
+	// decision of a Rego policy; explained: its table says why not.
+	decision  *Decision
+	explained bool
 }
 
 // answer is a rule's word on a question.
@@ -50,13 +74,26 @@ var rules = []func(question) (answer, bool){
 	deletionIsListed,
 	// A pipeline run's own records, such as logs, are shown and never gate.
 	pipelineRunIsListed,
-	// Whatever cannot be identified, read or trusted blocks.
+	// A Rego policy must come to a decision, and allow the deployment.
+	policyMustAllow,
+	// A hole in what some other asset leads to, which no rule that blocks asks
+	// about, is a warning.
+	unneededHoleWarns,
+	// Whatever else cannot be identified, read or trusted blocks.
 	holeBlocks,
-	// A required check without any evidence blocks.
-	missingBlocks,
+	// What no rule names, or a rule ignores, is listed.
+	unnamedIsListed,
+	// Missing evidence blocks where it is required, passes where it is required
+	// if present, and is a warning where it is recommended.
+	missingByLevel,
+	// Whatever is recommended and no success is a warning.
+	recommendedWarns,
 	// A check that failed blocks.
 	failureBlocks,
-	// A check that has not come to a result blocks.
+	// A check that has not come to a result passes where it is required if
+	// present.
+	pendingPassesIfPresent,
+	// Anywhere else it blocks.
 	pendingBlocks,
 	// A result in any word but the three of the format blocks.
 	unknownBlocks,
@@ -74,8 +111,14 @@ func judge(q question) Check {
 	}
 	check := q.Check
 	check.Outcome, check.Reason, check.Message, check.Unblock = a.outcome, a.reason, a.message, a.unblock
+	if q.row != nil && q.row.Message != "" {
+		check.Message = plaintext.Clip(q.row.Message, maxMessage)
+	}
 	return check
 }
+
+// maxMessage bounds what a policy may say about one check.
+const maxMessage = 1000
 
 func deletionIsListed(q question) (answer, bool) {
 	return answer{outcome: Info, reason: ReasonDeletion, message: "the entry is deleted, which needs no evidence"}, q.deletion
@@ -84,6 +127,39 @@ func deletionIsListed(q question) (answer, bool) {
 func pipelineRunIsListed(q question) (answer, bool) {
 	return answer{outcome: Info, reason: ReasonListedOnly, message: "records of a pipeline run are listed and never gate"},
 		q.AssetType == evidence.AssetPipelineRun
+}
+
+func policyMustAllow(q question) (answer, bool) {
+	d := q.decision
+	switch {
+	case d == nil:
+		return answer{}, false
+	case d.Problem != "":
+		return answer{
+			outcome: Block, reason: ReasonPolicyUndecided,
+			message: "the Rego policy comes to no decision: " + plaintext.Clip(d.Problem, maxMessage),
+			unblock: "correct the policy: package one_pipeline.config needs a boolean allow and a set table_results",
+		}, true
+	case d.Allow:
+		return answer{outcome: Info, reason: ReasonPolicyAllows, message: "the Rego policy allows the deployment"}, true
+	case q.explained:
+		return answer{outcome: Info, reason: ReasonPolicyDenies, message: "the Rego policy does not allow the deployment, for what blocks in its table"}, true
+	}
+	return answer{
+		outcome: Block, reason: ReasonPolicyDenies, message: "the Rego policy does not allow the deployment, and its table does not say why",
+		unblock: "see what the policy's allow asks for; a policy that adds it to table_results is easier to obey",
+	}, true
+}
+
+func unneededHoleWarns(q question) (answer, bool) {
+	if q.problem == nil || !q.unneeded {
+		return answer{}, false
+	}
+	return answer{
+		outcome: Warn, reason: Reason(q.problem.Reason),
+		message: q.problem.Message + "; no rule that blocks asks anything of this asset",
+		unblock: remedies[q.problem.Reason],
+	}, true
 }
 
 func holeBlocks(q question) (answer, bool) {
@@ -114,14 +190,82 @@ var remedies = map[evidence.ProblemReason]string{
 	evidence.ReasonTooMany:            "remove what does not belong to the asset, or deploy fewer entries at once",
 	evidence.ReasonDateUnreadable:     "run the check again; its date must be ISO 8601",
 	evidence.ReasonFromFuture:         "correct the clock of the tool that wrote it and run the check again",
+	evidence.ReasonUnsigned:           "run the check again with a collector that signs its evidence with a trusted key",
+	evidence.ReasonUntied:             "collect the evidence again in version 2, which names its assets",
+	evidence.ReasonAttachmentMissing:  "restore the attachment, or run the check again and collect its output",
+	evidence.ReasonAttachmentWrong:    "restore the attachment whose digest the evidence names, or run the check again",
 }
 
-func missingBlocks(q question) (answer, bool) {
-	return answer{
-		outcome: Block, reason: ReasonMissing,
-		message: fmt.Sprintf("no evidence of a check that every %s must have", q.AssetType),
-		unblock: "run the check on this " + string(q.AssetType) + " and collect its evidence",
-	}, q.missing
+func unnamedIsListed(q question) (answer, bool) {
+	a := answer{outcome: Info, reason: ReasonListedOnly, message: "no rule asks for this; it is listed and does not gate"}
+	switch {
+	case q.Rule != RuleListed:
+		return answer{}, false
+	case q.unsigned != nil:
+		a.reason, a.message = ReasonUnsigned, q.unsigned.Message
+	case q.RuleSource != "":
+		a.message = "its rule has it listed only"
+	}
+	return a, true
+}
+
+func missingByLevel(q question) (answer, bool) {
+	if !q.missing {
+		return answer{}, false
+	}
+	a := answer{outcome: Block, reason: ReasonMissing, message: "no evidence of a check that is required of this " + asset(q), unblock: howToGet(q)}
+	if q.unsigned != nil {
+		a.reason, a.message = ReasonUnsigned, q.unsigned.Message
+		a.unblock = "run the check again with a collector that signs its evidence with a trusted key"
+	}
+	switch q.Rule {
+	case RuleRequiredIfPresent:
+		if q.unsigned != nil {
+			return answer{outcome: Pass, reason: ReasonUnsigned, message: a.message + "; this rule allows there to be none"}, true
+		}
+		return answer{outcome: Pass, reason: ReasonNotPresent, message: "there is no evidence, which this rule allows"}, true
+	case RuleRecommended:
+		a.outcome = Warn
+		if q.unsigned == nil {
+			a.message = "no evidence of a check that is recommended for this " + asset(q)
+		}
+	}
+	return a, true
+}
+
+// asset names the kind of thing that a question is about.
+func asset(q question) string { return cmp.Or(string(q.AssetType), "asset") }
+
+// howToGet says how missing evidence comes about.
+func howToGet(q question) string {
+	how := "run the check"
+	if q.Tool != "" {
+		how += fmt.Sprintf(" with %.80q", q.Tool)
+	}
+	how += " on this " + asset(q)
+	switch {
+	case q.Source == checks.CIPipeline:
+		how += " when it is built"
+	case q.Source != "":
+		how += fmt.Sprintf(" in %.200q", q.Source)
+	}
+	return how + " and collect its evidence"
+}
+
+func recommendedWarns(q question) (answer, bool) {
+	if q.Rule != RuleRecommended || q.Result == string(evidence.ResultSuccess) {
+		return answer{}, false
+	}
+	a, ok := failureBlocks(q)
+	if !ok {
+		a, ok = pendingBlocks(q)
+	}
+	if !ok {
+		a, ok = unknownBlocks(q)
+	}
+	a.outcome = Warn
+	a.message += "; it is only recommended"
+	return a, ok
 }
 
 func failureBlocks(q question) (answer, bool) {
@@ -137,6 +281,11 @@ func failureBlocks(q question) (answer, bool) {
 	return answer{outcome: Block, reason: ReasonFailure, message: message, unblock: unblock}, q.Result == string(evidence.ResultFailure)
 }
 
+func pendingPassesIfPresent(q question) (answer, bool) {
+	return answer{outcome: Pass, reason: ReasonPending, message: "the check has not come to a result, which this rule allows"},
+		q.Rule == RuleRequiredIfPresent && q.Result == string(evidence.ResultPending)
+}
+
 func pendingBlocks(q question) (answer, bool) {
 	return answer{
 		outcome: Block, reason: ReasonPending,
@@ -146,17 +295,26 @@ func pendingBlocks(q question) (answer, bool) {
 }
 
 func unknownBlocks(q question) (answer, bool) {
-	if q.evidence == nil || q.Result != string(evidence.ResultUnknown) {
+	if q.Result != string(evidence.ResultUnknown) {
+		return answer{}, false
+	}
+	var word string
+	switch {
+	case q.row != nil:
+		word = q.row.Status
+	case q.evidence != nil:
+		word = string(q.evidence.Details.Result)
+	default:
 		return answer{}, false
 	}
 	return answer{
 		outcome: Block, reason: ReasonUnknownResult,
-		message: fmt.Sprintf("the evidence's result is %.80q, which is none of success, failure and pending", string(q.evidence.Details.Result)),
+		message: fmt.Sprintf("the result is %.80q, which is none of success, failure and pending", word),
 		unblock: "correct the tool that records it and run the check again",
 	}, true
 }
 
 func successPasses(q question) (answer, bool) {
 	return answer{outcome: Pass, reason: ReasonSuccess, message: "the check succeeded"},
-		q.evidence != nil && q.Result == string(evidence.ResultSuccess)
+		(q.evidence != nil || q.row != nil) && q.Result == string(evidence.ResultSuccess)
 }
