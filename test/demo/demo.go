@@ -39,6 +39,8 @@ type demo struct {
 
 	env          *fixture.Environment
 	installation *fixture.Installation
+	forge        *fixture.Forge
+	tools        string // the image that deploys
 	project      *fixture.Project
 	run          *fixture.Run
 
@@ -52,17 +54,21 @@ func (d *demo) tell(ctx context.Context, scenarioName string) error {
 	if err != nil {
 		return err
 	}
-	if err := d.prepare(ctx); err != nil {
+	if err := d.prepare(ctx, s); err != nil {
 		return err
 	}
-	if s.nothingNew {
-		concluded, err := d.concluded(ctx)
-		if err != nil {
-			return err
-		}
-		if !concluded {
-			d.out.say("Nothing is deployed yet, or the last promotion is not: first, that.")
-			if err := d.play(ctx, scenarios[0]); err != nil {
+	why, err := d.openEnds(ctx, s)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		d.out.say("%s: first, that.", why)
+		for _, step := range []func() error{
+			func() error { return d.open(ctx, scenarios[0]) },
+			func() error { return d.play(ctx, scenarios[0]) },
+			func() error { return d.open(ctx, s) },
+		} {
+			if err := step(); err != nil {
 				return err
 			}
 		}
@@ -76,8 +82,8 @@ func (d *demo) tell(ctx context.Context, scenarioName string) error {
 	return nil
 }
 
-// prepare makes sure of all that a run needs.
-func (d *demo) prepare(ctx context.Context) error {
+// prepare makes sure of all that a run of a scenario needs.
+func (d *demo) prepare(ctx context.Context, s scenario) error {
 	var err error
 	if d.env, err = fixture.Load(); err != nil {
 		if d.external {
@@ -105,24 +111,28 @@ func (d *demo) prepare(ctx context.Context) error {
 		return err
 	}
 	d.step("preparing forge, locker and namespaces")
-	forge, err := d.env.NewForge(ctx, name)
-	if err != nil {
+	if d.forge, err = d.env.NewForge(ctx, name); err != nil {
 		return advise(err, "the demo needs the forge %s and a token that may create organisations there", d.env.Gitea)
 	}
-	tools, err := d.env.EnsureDeployImage(ctx)
-	if err != nil {
+	if d.tools, err = d.env.EnsureDeployImage(ctx); err != nil {
 		return err
 	}
-	noPrefix := ""
-	d.project, err = d.env.NewProject(ctx, forge, d.installation, fixture.ProjectOptions{
-		Name: name, RepositoryPrefix: &noPrefix, Manifests: []string{fmt.Sprintf(ownTask, tools)},
-	})
-	if err != nil {
-		return advise(err, "make demo can be repeated; it keeps what is there already")
+	if err := d.open(ctx, s); err != nil {
+		return err
 	}
 	d.out.say("Forge %s/%s, locker s3://%s and namespace %s are ready (%.0fs)",
 		d.env.Gitea, name, name, d.project.Namespace, time.Since(step).Seconds())
 	return nil
+}
+
+// open makes sure of the project, with the policy that a scenario wants.
+func (d *demo) open(ctx context.Context, s scenario) error {
+	noPrefix := ""
+	var err error
+	d.project, err = d.env.NewProject(ctx, d.forge, d.installation, fixture.ProjectOptions{
+		Name: name, RepositoryPrefix: &noPrefix, Manifests: []string{fmt.Sprintf(ownTask, d.tools)}, Demands: s.demands,
+	})
+	return advise(err, "make demo can be repeated; it keeps what is there already")
 }
 
 // step shows what is being done until it is done.
@@ -139,11 +149,7 @@ func (d *demo) play(ctx context.Context, s scenario) error {
 		if err != nil {
 			return err
 		}
-		body := fixture.GoodBody()
-		if s.body != nil {
-			s.body(&body)
-		}
-		promoted, err := d.project.ReleaseAndPromote(ctx, version, s.outcomes, body)
+		promoted, err := d.promote(ctx, s, version)
 		if err != nil {
 			return advise(err, "make demo can be repeated; the forge is at %s, organisation %s", d.env.Gitea, name)
 		}
@@ -162,6 +168,30 @@ func (d *demo) play(ctx context.Context, s scenario) error {
 		return err
 	}
 	return d.conclude(ctx, s, finished)
+}
+
+// promote releases a version and promotes it, as the scenario has it.
+func (d *demo) promote(ctx context.Context, s scenario, version string) (*fixture.Promoted, error) {
+	body := fixture.GoodBody()
+	if s.body != nil {
+		s.body(&body)
+	}
+	image, err := d.project.Image(ctx, version)
+	if err != nil {
+		return nil, err
+	}
+	entry, err := d.project.ReleaseImage(ctx, "hello", version, image, s.outcomes)
+	if err != nil {
+		return nil, err
+	}
+	if s.sign != nil {
+		if err := s.sign(ctx, d.project.Signer, image, entry); err != nil {
+			return nil, err
+		}
+	}
+	return d.project.PromoteWith(ctx, fixture.Promotion{
+		Body: body.String(), Files: map[string]fixture.File{entry.Name: entry.File()}, Approved: s.approved,
+	})
 }
 
 // watch shows the run until it ends, or until it waits for a person who is not

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/test/fixture"
 )
@@ -23,6 +24,12 @@ type scenario struct {
 	// outcomes of the release's checks, and the pull request's body.
 	outcomes fixture.Outcomes
 	body     func(*fixture.Body)
+	// demands are what the policy asks for beyond evidence.
+	demands *fixture.Demands
+	// sign puts signatures beside the released image.
+	sign func(ctx context.Context, signer *fixture.Signer, image fixture.Image, entry fixture.Entry) error
+	// approved is true if somebody approves the pull request before it is merged.
+	approved bool
 	// nothingNew promotes nothing: the target stays as it is.
 	nothingNew bool
 	// refused is true if the run must not deploy, and so ends red.
@@ -74,6 +81,24 @@ var blocked = fixture.Outcomes{
 	evidence.TypeUnitTests:              string(evidence.ResultFailure),
 	evidence.TypeImageVulnerabilityScan: string(evidence.ResultPending),
 	evidence.TypeImageSigning:           fixture.Missing,
+}
+
+// demanding is a policy that takes nobody's word.
+var demanding = &fixture.Demands{
+	Signatures: true,
+	Attestations: []v1alpha1.AttestationRule{
+		{PredicateType: fixture.ProvenancePredicate, EvidenceType: "com.example.provenance", Builders: []string{fixture.Builder}},
+	},
+	PeerReview:     &v1alpha1.PeerReviewPolicy{Approvals: 1},
+	SignedEvidence: true,
+}
+
+// signAll signs an image, and says what it was built from.
+func signAll(ctx context.Context, signer *fixture.Signer, image fixture.Image, entry fixture.Entry) error {
+	if err := signer.Sign(ctx, image); err != nil {
+		return err
+	}
+	return signer.Attest(ctx, image, fixture.ProvenancePredicate, fixture.Provenance(entry))
 }
 
 var scenarios = []scenario{
@@ -164,6 +189,33 @@ var scenarios = []scenario{
 		params: map[string]string{"deploy-task": "announce", "acceptance-test-task": "announce"},
 	},
 	{
+		name:    "unsigned",
+		story:   "the policy demands signed images, and nobody signed this one",
+		expect:  "the change in state Authorize; com.ibm.cloud.verify_signature alone blocks, and says what would unblock it",
+		refused: true,
+		log:     "assess",
+		demands: &fixture.Demands{Signatures: true},
+		params:  map[string]string{"gate": "stop"},
+	},
+	{
+		name:    "unreviewed",
+		story:   "the policy demands peer review, and the pull request was merged without an approval",
+		expect:  "the change in state Authorize; com.ibm.peer_review alone blocks, and says what would unblock it",
+		refused: true,
+		log:     "assess",
+		demands: &fixture.Demands{PeerReview: &v1alpha1.PeerReviewPolicy{Approvals: 1}},
+		params:  map[string]string{"gate": "stop"},
+	},
+	{
+		name:     "signed",
+		story:    "signatures, provenance, peer review and signed evidence are demanded, and all are there",
+		expect:   "state Closed, category successful; the log of assess shows who signed and approved",
+		log:      "assess",
+		demands:  demanding,
+		sign:     signAll,
+		approved: true,
+	},
+	{
 		name:       "unchanged",
 		story:      "nothing changed since the last deployment",
 		expect:     "green at once, no change request",
@@ -239,12 +291,27 @@ func (d *demo) waitStage(ctx context.Context, run *fixture.Run, name string) err
 	return err
 }
 
-// concluded is true if the target's last deployment was concluded, so that
-// nothing is left to deploy.
-func (d *demo) concluded(ctx context.Context) (bool, error) {
+// openEnds says what earlier stories left that a scenario must not find, empty
+// if nothing.
+func (d *demo) openEnds(ctx context.Context, s scenario) (string, error) {
 	if err := d.project.Inventory.Fetch(ctx); err != nil {
-		return false, err
+		return "", err
 	}
-	tag := d.project.Inventory.Tag(fixture.Target + "_latest")
-	return tag != "" && tag == d.project.Inventory.Head(fixture.Target), nil
+	return openEnds(s, d.project.Inventory.Tag(fixture.Target+"_latest"), d.project.Inventory.Head(fixture.Target)), nil
+}
+
+// openEnds compares the commit that was deployed last, empty if none, with the
+// one that is promoted. Promotions in between would be part of a scenario's
+// delta, and their pull requests among those to review. Before the first
+// deployment only the newest is reviewed.
+func openEnds(s scenario, deployed, promoted string) string {
+	switch {
+	case deployed == promoted:
+		return ""
+	case s.nothingNew && deployed == "":
+		return "Nothing is deployed yet"
+	case s.nothingNew, s.demands != nil && deployed != "":
+		return "The last promotion is not deployed yet"
+	}
+	return ""
 }
