@@ -279,7 +279,7 @@ func discount(pr PullRequest, m makers, review forge.Review) (Reason, string) {
 		return ReasonNotAMember, fmt.Sprintf("the forge does not let %s decide", who)
 	case review.Commit == "":
 		return ReasonCommitUnknown, fmt.Sprintf("the forge does not tell which commit %s approved", who)
-	case pr.Head == "" || review.Commit != pr.Head:
+	case pr.Head == "" || review.Commit != pr.Head && !slices.Contains(pr.Equivalent, review.Commit):
 		return ReasonOtherCommit, fmt.Sprintf("%s approved commit %s, and %s was merged", who, short(review.Commit), short(pr.Head))
 	}
 	return "", ""

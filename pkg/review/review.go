@@ -60,9 +60,13 @@ type Commit struct {
 type PullRequest struct {
 	forge.PullRequest
 	History forge.ReviewHistory
-	// Head is the commit that was proposed and merged; approvals of any other do
-	// not count. Empty if git and forge do not agree on one.
+	// Head is the commit that was proposed and merged; empty if that is not known.
 	Head string
+	// Equivalent are other commits of which there are approvals, that would have
+	// given the very same content on the branch: the pull request was rebased, or
+	// brought up to date, after the approval. Approvals of any other commit do not
+	// count.
+	Equivalent []string
 	// Problem says why the merge cannot be taken for the merge of this pull
 	// request; empty if it can.
 	Problem MergeProblem
