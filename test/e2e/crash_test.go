@@ -60,7 +60,7 @@ func TestControllerKilled(t *testing.T) {
 		t.Errorf("the namespace has change requests %v, want one", names)
 	}
 	wantEnd(t, change, v1alpha1.StateClosed, v1alpha1.CategorySuccessful)
-	wantAttachments(t, change, []string{"Deployment BOM", "Delta Summary"}, closingAttachments)
+	wantAttachments(t, change, openingAttachments, closingAttachments)
 	for _, event := range []string{v1alpha1.EventCreated, v1alpha1.EventSubmitted, v1alpha1.EventClosed} {
 		count := 0
 		for _, e := range change.Status.History {

@@ -55,7 +55,7 @@ func TestBlocked(t *testing.T) {
 	wantSucceeded(t, run)
 	change = wantChange(t, run)
 	wantEnd(t, change, v1alpha1.StateClosed, v1alpha1.CategorySuccessfulWithIssues)
-	wantAttachments(t, change, []string{"Deployment BOM", "Delta Summary"}, closingAttachments)
+	wantAttachments(t, change, openingAttachments, closingAttachments)
 	wantTag(t, p, "prod_latest", promoted.Commit)
 
 	t.Run("the record names who approved", func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestStop(t *testing.T) {
 	change = wantChange(t, run)
 	// The id was supplied to the run that deployed, so the change stays open.
 	wantEnd(t, change, v1alpha1.StateReview, v1alpha1.CategorySuccessfulWithIssues)
-	wantAttachments(t, change, []string{"Deployment BOM", "Delta Summary"}, closingAttachments)
+	wantAttachments(t, change, openingAttachments, closingAttachments)
 	wantTag(t, p, "prod_latest", promoted.Commit)
 	if runs := change.Status.Runs; len(runs) != 2 || runs[0].Adopted || !runs[1].Adopted || runs[1].Name != resumed.Name {
 		t.Errorf("the record's runs are %+v, want the one that created it and %s", runs, resumed.Name)

@@ -10,6 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -414,6 +415,30 @@ func tkn(t *testing.T, args ...string) string {
 		t.Fatalf("tkn %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
+}
+
+// notReady is the exit code with which tkn change explain says no.
+const notReady = 5
+
+// explain runs tkn change explain, whose exit code must fit the verdict that is
+// expected, and whose text must hold some words in any case.
+func explain(t *testing.T, ready bool, words []string, args ...string) {
+	t.Helper()
+	args = append([]string{"change", "explain"}, args...)
+	out, err := exec.CommandContext(t.Context(), "tkn", args...).CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case ready && err != nil:
+		t.Errorf("tkn %s: %v, want a good verdict", strings.Join(args, " "), err)
+	case !ready && (!errors.As(err, &exit) || exit.ExitCode() != notReady):
+		t.Errorf("tkn %s: %v, want exit code %d", strings.Join(args, " "), err, notReady)
+	}
+	text := strings.ToLower(string(out))
+	for _, word := range append([]string{fmt.Sprintf("DEPLOYMENT_READY=%t", ready)}, words...) {
+		if !strings.Contains(text, strings.ToLower(word)) {
+			t.Errorf("tkn %s lacks %q:\n%s", strings.Join(args, " "), word, out)
+		}
+	}
 }
 
 func approve(t *testing.T, change *v1alpha1.ChangeRequest) {

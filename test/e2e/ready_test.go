@@ -7,6 +7,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -19,7 +20,11 @@ import (
 	"github.com/countersign-dev/countersign/test/fixture"
 )
 
-var closingAttachments = []string{"Closing Summary", "Merged SBOM"}
+// What every change has attached when it is opened, and when it is closed.
+var (
+	openingAttachments = []string{"Deployment BOM", "Delta Summary", "Delta Summary (Markdown)"}
+	closingAttachments = []string{"Closing Summary", "Closing Summary (Markdown)", "Merged SBOM"}
+)
 
 // TestReady is the standard flow with the real application, and what follows
 // on it: a run for which nothing has changed, and one that deploys all the same.
@@ -45,7 +50,7 @@ func testReady(t *testing.T, p *fixture.Project, promoted *fixture.Promoted) {
 	if a := change.Status.Approval; a.State != v1alpha1.ApprovalApproved || !a.Automatic || len(a.Reasons) == 0 || len(a.Decisions) > 0 {
 		t.Errorf("approval is %+v, want an automatic one with reasons", a)
 	}
-	wantAttachments(t, change, []string{"Deployment BOM", "Delta Summary"}, closingAttachments)
+	wantAttachments(t, change, openingAttachments, closingAttachments)
 	wantTag(t, p, "prod_latest", promoted.Commit)
 	wantTag(t, p, change.Name, promoted.Commit)
 	wantLog(t, run, "assess", "DEPLOYMENT_READY=true")
@@ -135,7 +140,7 @@ func testRedeploy(t *testing.T, p *fixture.Project, promoted *fixture.Promoted) 
 	change := wantChange(t, run)
 	wantEnd(t, change, v1alpha1.StateClosed, v1alpha1.CategorySuccessful)
 	wantAttachments(t, change,
-		[]string{"Deployment BOM", "Delta Summary", "Evidence Checks Config File", "Compliance Profile"}, closingAttachments)
+		append(slices.Clone(openingAttachments), "Evidence Checks Config File", "Compliance Profile"), closingAttachments)
 	if got := string(attachment(t, change, "Compliance Profile")); got != "name: our profile\n" {
 		t.Errorf("the attached profile is %q", got)
 	}

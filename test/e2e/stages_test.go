@@ -71,7 +71,7 @@ func TestNotAccepted(t *testing.T) {
 	wantLog(t, run, "rollback", "STAGE=rollback")
 	change := wantChange(t, run)
 	wantEnd(t, change, v1alpha1.StateReview, v1alpha1.CategoryUnsuccessful)
-	wantAttachments(t, change, []string{"Deployment BOM", "Delta Summary"}, closingAttachments)
+	wantAttachments(t, change, openingAttachments, closingAttachments)
 	if got := change.Status.Runs[0].Outcome; got != v1alpha1.OutcomeNotAccepted {
 		t.Errorf("outcome is %q, want %q", got, v1alpha1.OutcomeNotAccepted)
 	}
