@@ -66,6 +66,8 @@ type Params struct {
 
 	// Files is the folder of attachments, findings and a relative StatusPath.
 	Files step.Workspace
+	// Key signs the record.
+	Key Key
 }
 
 // Flags adds the flags that fill the parameters.
@@ -92,6 +94,7 @@ func (p *Params) Flags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.ToolchainCRN, "toolchain-crn", "", "id of the toolchain")
 	flags.StringVar(&p.Environment, "environment", "", "environment that the check looked at; empty for a check of a build")
 	flags.StringVar(&p.Region, "region", "", "region of that environment")
+	p.Key.Flags(flags)
 	step.AddWorkspace(flags, &p.Files, "source", "the files to read")
 }
 

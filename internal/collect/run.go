@@ -6,6 +6,7 @@ package collect
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/countersign-dev/countersign/internal/step"
@@ -16,8 +17,6 @@ import (
 type Clients struct {
 	Progress *step.Progress
 	Now      func() time.Time
-	// Signer signs the record; nil leaves it unsigned.
-	Signer func(ctx context.Context, record []byte) (envelope []byte, err error)
 }
 
 // Recorded is what was written.
@@ -35,34 +34,39 @@ func (r Recorded) Results() map[string]string {
 func Run(ctx context.Context, p *Params, c Clients) (Recorded, error) {
 	now := c.Now()
 	asked, faults := p.Check()
+	signer, keyErr := p.Key.signer(ctx)
 	facts, more, err := gather(p, asked)
 	if err != nil {
-		return Recorded{}, step.Join(err, step.Invalid(faults...))
+		return Recorded{}, step.Join(err, keyErr, step.Invalid(faults...))
 	}
 	draft, last := decide(p, asked, facts, now)
-	if faults = append(append(faults, more...), last...); len(faults) > 0 {
-		return Recorded{}, step.Invalid(faults...)
+	if err := step.Join(keyErr, step.Invalid(slices.Concat(faults, more, last)...)); err != nil {
+		return Recorded{}, err
 	}
 	for _, note := range draft.Notes {
 		c.Progress.Say("%s", note)
 	}
 	done := c.Progress.Begin("Record %s by %s as %s, about %s", p.TypeID, p.Tool, draft.Outcome.Result, asked.asset.String)
-	e, err := write(ctx, p.LockerURL, draft, now, c)
+	e, err := write(ctx, p.LockerURL, draft, now, signer)
 	if err != nil {
 		done("", err)
 		return Recorded{}, err
 	}
-	done("evidence "+string(e.ID), nil)
+	outcome := "evidence " + string(e.ID)
+	if signer != nil {
+		outcome += ", signed"
+	}
+	done(outcome, nil)
 	if draft.Outcome.Result == evidence.ResultPending {
 		c.Progress.Say("It blocks deployments of this asset until its outcome is recorded.")
 	}
 	return Recorded{ID: string(e.ID), Result: draft.Outcome.Result}, nil
 }
 
-func write(ctx context.Context, lockerURL string, d *Draft, now time.Time, c Clients) (_ *evidence.Evidence, err error) {
+func write(ctx context.Context, lockerURL string, d *Draft, now time.Time, signer evidence.RecordSigner) (_ *evidence.Evidence, err error) {
 	var options []evidence.Option
-	if c.Signer != nil {
-		options = append(options, evidence.WithRecordSigner(c.Signer))
+	if signer != nil {
+		options = append(options, evidence.WithRecordSigner(signer))
 	}
 	locker, err := evidence.Open(ctx, lockerURL, options...)
 	if err != nil {
