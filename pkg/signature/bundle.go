@@ -92,6 +92,8 @@ func (a *authority) bundle(data []byte, artifact verify.ArtifactPolicyOption) (p
 // that is shown.
 func sortRefusal(a *authority, err error) *refusal {
 	switch text := err.Error(); {
+	case len(a.keys) == 0 && strings.Contains(text, "outside certificate validity"):
+		return refuse(ReasonCertificateInvalid, "a signature's certificate was not valid when it was logged: %w", err)
 	case strings.HasPrefix(text, "failed to verify log inclusion"):
 		return refuse(ReasonNotLogged, "a signature comes without a valid proof of the transparency log that %s demands: %w", a.name, err)
 	case len(a.keys) == 0 && !strings.HasPrefix(text, "failed to verify signature"):

@@ -290,6 +290,9 @@ func signedImage(statement []byte, digest string) *refusal {
 	return nil
 }
 
+// emptyConfig is the type of the configuration of what is no image.
+const emptyConfig = "application/vnd.oci.empty.v1+json"
+
 // bundles fetches the Sigstore bundles that refer to an image. Of more than
 // limit the last are taken, and more is true. prefer says which kind of content
 // goes first; the hint is anybody's, so that nothing is left out by it.
@@ -299,8 +302,9 @@ func (t *Trust) bundles(ctx context.Context, place name.Digest, limit int, prefe
 		return nil, false, err
 	}
 	referrers = slices.DeleteFunc(referrers, func(d v1.Descriptor) bool {
-		// A registry that does not say the type must be asked for each.
-		return d.ArtifactType != "" && !strings.HasPrefix(d.ArtifactType, bundleMediaType)
+		// A registry that does not say the type, or takes it from the empty
+		// configuration, must be asked for each.
+		return d.ArtifactType != "" && d.ArtifactType != emptyConfig && !strings.HasPrefix(d.ArtifactType, bundleMediaType)
 	})
 	hinted := func(d v1.Descriptor) int {
 		switch d.Annotations["dev.sigstore.bundle.predicateType"] {
