@@ -116,6 +116,9 @@ func ParseURI(s string) (URI, error) {
 	// The id is over the URI as its writer wrote it.
 	normal := s
 	if hasUser {
+		if u.Host == "" {
+			return URI{}, errors.New("asset URI has credentials, but no host that they could be for")
+		}
 		normal = u.String()
 	}
 	return URI{Type: AssetArtifact, String: normal, ID: sha256Hex([]byte(normal))}, nil
