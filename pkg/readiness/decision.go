@@ -41,8 +41,9 @@ type Row struct {
 	Status string `json:"Status"`
 	Source string `json:"Source"`
 	Target string `json:"Target"`
-	// Entry that the row is about; else every one that has the asset.
-	Entry string `json:"Entry"`
+	// Entry that the row is about, empty for the change as a whole; nil for every
+	// one that has the asset.
+	Entry *string `json:"Entry"`
 	// EvidenceID that decided.
 	EvidenceID string `json:"EvidenceId"`
 	// Message for people.
@@ -58,7 +59,7 @@ func (r Row) rule() string {
 		return RuleRequiredIfPresent
 	case RuleRecommended:
 		return RuleRecommended
-	case RuleListed:
+	case RuleListed, "ignore":
 		return RuleListed
 	}
 	return RuleRequired
@@ -79,13 +80,17 @@ func (a *asking) rows(entry string, about Check, s subject, current []sourced) [
 	}
 	var out []question
 	for i, row := range a.in.Decision.Rows {
-		if row.AssetID != s.ID || row.Entry != "" && row.Entry != entry {
+		if row.AssetID != s.ID || row.Entry != nil && *row.Entry != entry {
 			continue
 		}
 		if a.told == nil {
 			a.told = map[int]bool{}
 		}
 		a.told[i] = true
+		if row.EvidenceTypeID == CheckIdentity && row.result() == ResultMissing {
+			out = append(out, commitUnknown(about))
+			continue
+		}
 		q := row.question(a.in, about)
 		if s.Type == evidence.AssetPipelineRun {
 			q.Rule = RuleListed
@@ -120,8 +125,12 @@ func (a *asking) strayRows() {
 	}
 	for i, row := range a.in.Decision.Rows {
 		if !a.told[i] {
+			entry := ""
+			if row.Entry != nil {
+				entry = *row.Entry
+			}
 			a.ask(row.question(a.in, Check{
-				Entry: row.Entry, Asset: row.AssetID, AssetID: row.AssetID, AssetType: evidence.AssetType(row.AssetType),
+				Entry: entry, Asset: row.AssetID, AssetID: row.AssetID, AssetType: evidence.AssetType(row.AssetType),
 			}))
 		}
 	}
@@ -150,9 +159,9 @@ func (a *asking) decision() {
 // Document is what a Rego policy gets as its input. Its JSON form is documented
 // and stable.
 type Document struct {
-	Phase  checks.Phase       `json:"phase"`
-	Source checks.Environment `json:"source"`
-	Target checks.Environment `json:"target"`
+	Phase  checks.Phase `json:"phase"`
+	Source Place        `json:"source"`
+	Target Place        `json:"target"`
 	// Now is the time of the verdict, RFC 3339 in UTC.
 	Now     string          `json:"now"`
 	Entries []DocumentEntry `json:"entries"`
@@ -160,15 +169,25 @@ type Document struct {
 	Deleted []string `json:"deleted"`
 }
 
+// Place is an environment of which both fields are always there, so that a
+// policy need not ask whether they are.
+type Place struct {
+	Name   string `json:"name"`
+	Region string `json:"region"`
+}
+
 // DocumentEntry is an inventory entry; Entry is empty for the change as a whole.
 type DocumentEntry struct {
-	Entry         string          `json:"entry"`
-	Type          string          `json:"type"`
-	Provenance    string          `json:"provenance"`
-	RepositoryURL string          `json:"repository_url"`
-	CommitSHA     string          `json:"commit_sha"`
-	PipelineRunID string          `json:"pipeline_run_id"`
-	Assets        []DocumentAsset `json:"assets"`
+	Entry         string `json:"entry"`
+	Type          string `json:"type"`
+	Provenance    string `json:"provenance"`
+	RepositoryURL string `json:"repository_url"`
+	CommitSHA     string `json:"commit_sha"`
+	PipelineRunID string `json:"pipeline_run_id"`
+	// Identified: the entry says which artifact or commit it is. Where it does
+	// not, readiness blocks by itself.
+	Identified bool            `json:"identified"`
+	Assets     []DocumentAsset `json:"assets"`
 }
 
 // DocumentAsset is an asset that an entry reaches.
@@ -184,12 +203,12 @@ type DocumentAsset struct {
 
 // DocumentEvidence is one evidence that counts.
 type DocumentEvidence struct {
-	ID     string             `json:"id"`
-	TypeID string             `json:"evidence_type_id"`
-	Tool   string             `json:"tool"`
-	Result evidence.Result    `json:"result"`
-	Date   string             `json:"date"`
-	Source checks.Environment `json:"source"`
+	ID     string          `json:"id"`
+	TypeID string          `json:"evidence_type_id"`
+	Tool   string          `json:"tool"`
+	Result evidence.Result `json:"result"`
+	Date   string          `json:"date"`
+	Source Place           `json:"source"`
 	// Findings and Issues as recorded.
 	Findings []evidence.Finding `json:"findings"`
 	Issues   []string           `json:"issues"`
@@ -199,7 +218,7 @@ type DocumentEvidence struct {
 // that counts, as Evaluate sees it.
 func Describe(in Input) Document {
 	doc := Document{
-		Phase: cmp.Or(in.Phase, checks.PreDeployment), Source: in.Source, Target: in.Target,
+		Phase: cmp.Or(in.Phase, checks.PreDeployment), Source: Place(in.Source), Target: Place(in.Target),
 		Now: in.Now.UTC().Format("2006-01-02T15:04:05Z"), Entries: []DocumentEntry{}, Deleted: append([]string{}, in.Deleted...),
 	}
 	if in.Evidence == nil {
@@ -210,13 +229,13 @@ func Describe(in Input) Document {
 	for _, component := range in.Evidence.Components {
 		entry := DocumentEntry{
 			Entry: component.Entry, Type: component.Type, Provenance: component.Provenance, RepositoryURL: component.RepositoryURL,
-			CommitSHA: component.CommitSHA, PipelineRunID: component.PipelineRunID, Assets: []DocumentAsset{},
+			CommitSHA: component.CommitSHA, PipelineRunID: component.PipelineRunID, Identified: len(component.Problems) == 0, Assets: []DocumentAsset{},
 		}
 		for _, s := range subjects(in.Evidence, component) {
 			asset := DocumentAsset{ID: s.ID, URI: s.String, Type: s.Type, MustHave: s.mustHave, Evidence: []DocumentEvidence{}}
 			for _, c := range a.factsOf(s, component.Component).current {
 				asset.Evidence = append(asset.Evidence, DocumentEvidence{
-					ID: string(c.ID), TypeID: string(c.TypeID), Tool: c.Tool(), Result: c.Result(), Date: string(c.Date), Source: c.source,
+					ID: string(c.ID), TypeID: string(c.TypeID), Tool: c.Tool(), Result: c.Result(), Date: string(c.Date), Source: Place(c.source),
 					Findings: append([]evidence.Finding{}, c.Findings...), Issues: append([]string{}, c.Issues...),
 				})
 			}

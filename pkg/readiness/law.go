@@ -4,6 +4,7 @@
 package readiness
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -39,7 +40,7 @@ func newLaw(in Input) law {
 		}
 	}
 	required := in.Required
-	l.requiredBy = strings.TrimSpace("policy " + in.RequiredBy)
+	l.requiredBy = cmp.Or(in.RequiredBy, "policy") + ", requiredChecks"
 	if required == nil && l.section == nil && !l.rego {
 		required, l.requiredBy = BuiltinRequired(), "built-in"
 	}
@@ -237,9 +238,9 @@ var strictness = []string{RuleRequired, RuleExisting, RuleRequiredIfPresent, Rul
 
 func stricter(a, b string) bool { return slices.Index(strictness, a) < slices.Index(strictness, b) }
 
-// environments lists environments for people and rows: any of them is meant.
+// environments lists environments, any of which is meant; empty for every one.
 func environments(list []checks.Environment) string {
-	if len(list) == 0 {
+	if slices.Contains(list, checks.Environment{Name: checks.Any}) {
 		return ""
 	}
 	names := make([]string, len(list))

@@ -108,25 +108,31 @@ func (a *asking) entry(component evidence.ComponentAssets) {
 			problem: &problem,
 		})
 	}
-	commits, images := 0, 0
+	first := len(a.out)
+	commits := 0
+	var image *subject
 	for _, s := range subjects(a.in.Evidence, component) {
 		if s.Type == evidence.AssetCommit {
 			commits++
 		}
-		if s.Type == evidence.AssetImage && s.mustHave {
-			images++
+		if s.Type == evidence.AssetImage && s.mustHave && image == nil {
+			image = &s
 		}
 		a.asset(component.Component, s)
 	}
-	if images > 0 && commits == 0 && len(component.Problems) == 0 && a.law.needsCommit() {
-		a.ask(question{
-			Check: Check{Entry: component.Entry, Asset: component.Provenance, AssetType: evidence.AssetImage, Check: CheckIdentity, Rule: RuleIdentity, Result: ResultMissing},
-			problem: &evidence.Problem{
-				Reason:  evidence.ReasonNotIdentified,
-				Message: "neither the entry nor the image's record says which commit the image was built from",
-			},
-		})
+	asked := slices.ContainsFunc(a.out[first:], func(q question) bool { return q.Check.Check == CheckIdentity })
+	if image != nil && commits == 0 && len(component.Problems) == 0 && a.law.needsCommit() && !asked {
+		a.ask(commitUnknown(Check{Entry: component.Entry, Asset: cmp.Or(image.String, image.ID), AssetID: image.ID, AssetType: image.Type}))
 	}
+}
+
+// commitUnknown is the question about an image whose commit nobody knows.
+func commitUnknown(about Check) question {
+	about.Check, about.Rule, about.Result = CheckIdentity, RuleIdentity, ResultMissing
+	return question{Check: about, problem: &evidence.Problem{
+		Reason:  evidence.ReasonNotIdentified,
+		Message: "neither the entry nor the image's record says which commit the image was built from",
+	}}
 }
 
 // subjects are the assets of an entry. What must not be missing is asked of the
@@ -175,7 +181,6 @@ func (a *asking) asset(component evidence.Component, s subject) {
 		check.Rule, check.RuleSource = t.rule, t.from
 		keep(byKey, question{Check: check, evidence: c.Evidence})
 	}
-	used := map[string]bool{}
 	for _, w := range a.law.wants(s) {
 		if slices.ContainsFunc(f.current, func(c sourced) bool { return w.met(string(c.TypeID), c.Tool(), c.source) }) {
 			continue
@@ -183,22 +188,21 @@ func (a *asking) asset(component evidence.Component, s subject) {
 		check := about
 		check.Check, check.Tool, check.Source, check.Result = w.typeID, orEmpty(w.tool), environments(w.sources), ResultMissing
 		check.Rule, check.RuleSource = w.rule, w.from
-		q := question{Check: check, missing: true}
-		for _, p := range f.unsigned {
-			if p.TypeID == w.typeID {
-				q.unsigned = &p
-				q.Evidence, q.EvidencePath = p.EvidenceID, evidencePath(a.in, p.EvidenceID)
-				used[p.EvidenceID] = true
-				break
-			}
-		}
-		keep(byKey, q)
+		keep(byKey, question{Check: check, missing: true})
 	}
 	// Last, so that a row never takes the place of what the policy requires.
 	for _, q := range a.rows(component.Entry, about, s, f.current) {
 		keep(byKey, q)
 	}
+	used := map[string]bool{}
 	for _, q := range byKey {
+		i := slices.IndexFunc(f.unsigned, func(p evidence.Problem) bool { return p.TypeID == q.Check.Check })
+		if q.missing && i >= 0 {
+			p := f.unsigned[i]
+			q.unsigned = &p
+			q.Evidence, q.EvidencePath = p.EvidenceID, evidencePath(a.in, p.EvidenceID)
+			used[p.EvidenceID] = true
+		}
 		out = append(out, q)
 	}
 	for _, p := range f.unsigned {
@@ -235,7 +239,10 @@ type questionKey struct {
 func keep(byKey map[questionKey]question, q question) {
 	key := questionKey{q.Check.Check, q.Tool, q.Source, q.Result == ResultMissing}
 	if other, twice := byKey[key]; twice && !stricter(q.Rule, other.Rule) {
-		return
+		// What no rule names gives way to a rule that says so itself.
+		if other.Rule != RuleListed || other.RuleSource != "" {
+			return
+		}
 	}
 	byKey[key] = q
 }

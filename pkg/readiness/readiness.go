@@ -68,7 +68,8 @@ type Input struct {
 	// file says. Nil: BuiltinRequired where there is no checks file, none where
 	// there is one. An asset type that they do not name needs no evidence.
 	Required []v1alpha1.RequiredChecks
-	// RequiredBy names the policy that Required is from.
+	// RequiredBy names the policy that Required is from, such as "ChangePolicy
+	// production".
 	RequiredBy string
 	// Checks is the checks file; nil is default mode, in which any evidence that
 	// exists must be good.
@@ -96,7 +97,8 @@ type Demand struct {
 	AssetID string
 	// TypeID is the evidence type.
 	TypeID string
-	// By names whose demand it is, such as "policy prod, signatures".
+	// By names whose demand it is, such as "ChangePolicy
+	// production, signatures".
 	By string
 }
 

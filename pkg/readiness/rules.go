@@ -300,10 +300,10 @@ func unknownBlocks(q question) (answer, bool) {
 	}
 	var word string
 	switch {
-	case q.row != nil:
-		word = q.row.Status
 	case q.evidence != nil:
 		word = string(q.evidence.Details.Result)
+	case q.row != nil:
+		word = q.row.Status
 	default:
 		return answer{}, false
 	}

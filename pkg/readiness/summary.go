@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
 
@@ -83,12 +84,19 @@ func (s Summary) JSON() ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
+// maxMarkdown is how many assets, and how many checks, the Markdown form lists.
+const maxMarkdown = 1000
+
 // Markdown is the summary for people: the verdict on each asset, then the
-// checks, of which at most limit are listed. Title is the document's, such as
-// Closing Summary.
-func (s Summary) Markdown(title string, limit int) string {
+// checks. Of more than a thousand of either the rest is counted.
+func (s Summary) Markdown() string {
+	const limit = maxMarkdown
 	var out strings.Builder
-	fmt.Fprintf(&out, "# %s\n\n", heading(title))
+	title := "Delta Summary"
+	if s.Readiness.Basis.Phase == checks.PostDeployment {
+		title = "Closing Summary"
+	}
+	fmt.Fprintf(&out, "# %s\n\n", title)
 	fmt.Fprintf(&out, "Run %s, %s. %d evidences.\n\n", orDash(code(s.PipelineRunID, 200)), code(s.Date, 100), len(s.Evidences))
 	if len(s.Statements) > 0 {
 		out.WriteString("| Verdict | Asset | Digest | Evidences |\n| --- | --- | --- | --- |\n")

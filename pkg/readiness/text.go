@@ -19,8 +19,3 @@ func code(s string, limit int) string {
 	s = strings.NewReplacer("`", "'", "|", "¦").Replace(s)
 	return "`" + s + "`"
 }
-
-// heading is text as a Markdown heading.
-func heading(s string) string {
-	return strings.NewReplacer("<", "&lt;", "[", "\\[", "`", "'", "*", "\\*", "_", "\\_", "@", "&#64;", "&", "&amp;").Replace(plaintext.Clip(s, 200))
-}
