@@ -52,7 +52,10 @@ func decodeSignature(text string) (form, []byte, error) {
 		if data, err = base64.StdEncoding.DecodeString(joined); err != nil {
 			return 0, nil, errors.New("it is neither base64, nor ASCII-armored, nor a Sigstore bundle")
 		}
-		data = bytes.TrimSpace(data)
+		// Text is trimmed; a signature's bytes may end in any byte.
+		if text := bytes.TrimSpace(data); bytes.HasPrefix(text, []byte("{")) || bytes.HasPrefix(text, []byte("-----BEGIN ")) {
+			data = text
+		}
 	}
 	switch {
 	case len(data) == 0:

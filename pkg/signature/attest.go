@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/secure-systems-lab/go-securesystemslib/dsse"
 	"github.com/sigstore/cosign/v2/pkg/types"
@@ -36,15 +37,21 @@ type Attested struct {
 
 // Attestations fetches the statements attached to images, in both of cosign's
 // layouts, and verifies those whose predicate type a rule names by that rule's
-// authorities. It returns one value for each image, in their order.
+// authorities. It returns one value for each image, in their order; an image that
+// appears several times is asked for once.
 func (t *Trust) Attestations(ctx context.Context, images []Subject, rules []v1alpha1.AttestationRule) []Attested {
 	results := make([]Attested, len(images))
+	same := alike(len(images), func(i int) string { return images[i].Digest + "\n" + strings.Join(images[i].References, " ") })
 	t.registry.forget()
 	var group errgroup.Group
 	group.SetLimit(max(1, t.limits.Parallel))
-	for i, image := range images {
+	for first, others := range same {
 		group.Go(func() error {
-			results[i] = t.attested(ctx, image, rules)
+			results[first] = t.attested(ctx, images[first], rules)
+			for _, i := range others {
+				results[i] = results[first]
+				results[i].Subject = images[i]
+			}
 			return nil
 		})
 	}
@@ -59,7 +66,7 @@ func (t *Trust) attested(ctx context.Context, subject Subject, rules []v1alpha1.
 	}
 	image, err := parseImage(subject)
 	if err != nil {
-		out.Err = fmt.Errorf("entry %s: %w", plaintext.Line(subject.Entry), err)
+		out.Err = err
 		return out
 	}
 	ctx, cancel := context.WithTimeout(ctx, t.limits.ImageTime)
@@ -71,7 +78,7 @@ func (t *Trust) attested(ctx context.Context, subject Subject, rules []v1alpha1.
 			err = t.tooMany()
 		}
 		if err != nil {
-			out.Err = errors.Join(out.Err, fmt.Errorf("entry %s: attestations of %s: %w", plaintext.Line(subject.Entry), place, err))
+			out.Err = errors.Join(out.Err, fmt.Errorf("attestations of %s: %w", place, err))
 		}
 		for _, layer := range layers {
 			t.consider(&out, seen, rules, image, func(a *authority) (proven, *refusal) { return a.envelope(ctx, layer) }, envelopeStatement(layer.payload))
@@ -81,7 +88,7 @@ func (t *Trust) attested(ctx context.Context, subject Subject, rules []v1alpha1.
 			err = t.tooMany()
 		}
 		if err != nil {
-			out.Err = errors.Join(out.Err, fmt.Errorf("entry %s: attestations of %s: %w", plaintext.Line(subject.Entry), place, err))
+			out.Err = errors.Join(out.Err, fmt.Errorf("attestations of %s: %w", place, err))
 		}
 		for _, data := range bundles {
 			t.consider(&out, seen, rules, image, func(a *authority) (proven, *refusal) { return a.bundle(data, verify.WithoutArtifactUnsafe()) }, bundleStatement(data))

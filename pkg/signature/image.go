@@ -18,6 +18,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/attestation"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
@@ -29,32 +30,52 @@ var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 // returns all results: what cannot be reached is a result that is not OK.
 func (t *Trust) Verify(ctx context.Context, items []Item) []Result {
 	results := make([]Result, len(items))
-	first := map[string]int{}
-	same := map[int][]int{}
-	for i, item := range items {
-		key := strings.Join([]string{string(item.Type), item.Digest, strings.Join(item.References, " "), item.Signature,
+	same := alike(len(items), func(i int) string {
+		item := items[i]
+		return strings.Join([]string{string(item.Type), item.Digest, strings.Join(item.References, " "), item.Signature,
 			strings.Join(item.Locations, " "), strings.Join(item.Authorities, " "), strings.Join(item.Sources, " ")}, "\n")
-		if j, ok := first[key]; ok {
-			same[j] = append(same[j], i)
-			continue
-		}
-		first[key] = i
-	}
+	})
 	t.registry.forget()
 	var group errgroup.Group
 	group.SetLimit(max(1, t.limits.Parallel))
-	for _, i := range first {
+	for first, others := range same {
 		group.Go(func() error {
-			results[i] = t.item(ctx, items[i])
-			for _, j := range same[i] {
-				results[j] = results[i]
-				results[j].Item = items[j]
+			results[first] = t.item(ctx, items[first])
+			for _, i := range others {
+				results[i] = results[first].of(items[i])
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // No worker returns an error.
 	return results
+}
+
+// alike groups what has the same key: by the first of each group, the others.
+func alike(n int, key func(i int) string) map[int][]int {
+	first := map[string]int{}
+	groups := map[int][]int{}
+	for i := range n {
+		k := key(i)
+		if j, ok := first[k]; ok {
+			groups[j] = append(groups[j], i)
+			continue
+		}
+		first[k] = i
+		groups[i] = nil
+	}
+	return groups
+}
+
+// of is the same result for another item.
+func (r Result) of(item Item) Result {
+	r.Message = strings.Replace(r.Message, entryPrefix(r.Item), entryPrefix(item), 1)
+	r.Item = item
+	return r
+}
+
+func entryPrefix(item Item) string {
+	return "entry " + plaintext.Clip(plaintext.Line(item.Entry), 300) + ": "
 }
 
 func (t *Trust) item(ctx context.Context, item Item) Result {
@@ -72,13 +93,13 @@ func (t *Trust) item(ctx context.Context, item Item) Result {
 
 func (r Result) fail(reason Reason, message, remedy string) Result {
 	r.OK, r.Reason = false, reason
-	r.Message, r.Remedy = clippedText(fmt.Sprintf("entry %s: %s", r.Item.Entry, message)), clippedText(remedy)
+	r.Message, r.Remedy = entryPrefix(r.Item)+clippedText(message), clippedText(remedy)
 	return r
 }
 
 func (r Result) verified(a *authority, signer string) Result {
 	r.OK, r.Reason, r.Authority, r.Signer = true, ReasonVerified, a.name, signer
-	r.Message = clippedText(fmt.Sprintf("entry %s: signed by %s, authority %s", r.Item.Entry, signer, a.name))
+	r.Message = entryPrefix(r.Item) + clippedText(fmt.Sprintf("signed by %s, authority %s", signer, a.name))
 	return r
 }
 

@@ -285,3 +285,56 @@ func rawEnvelope(t testing.TB, entity *ca.TestEntity) []byte {
 	}
 	return bytes.TrimSpace(data)
 }
+
+// BlobBundle signs content as an identity, as cosign sign-blob --bundle does.
+func (s *Sigstore) BlobBundle(t testing.TB, subject, issuer string, content []byte, at time.Time) []byte {
+	t.Helper()
+	entity, err := s.SignAtTime(subject, issuer, content, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := entity.VerificationContent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed, err := entity.SignatureContent()
+	if err != nil {
+		t.Fatal(err)
+	}
+	entry := s.entry(t, entity)
+	if entry.InclusionProof, err = s.inclusion(entry.CanonicalizedBody); err != nil {
+		t.Fatal(err)
+	}
+	data, err := protojson.Marshal(&protobundle.Bundle{
+		MediaType: "application/vnd.dev.sigstore.bundle.v0.3+json",
+		VerificationMaterial: &protobundle.VerificationMaterial{
+			Content: &protobundle.VerificationMaterial_Certificate{
+				Certificate: &protocommon.X509Certificate{RawBytes: certificate.Certificate().Raw},
+			},
+			TlogEntries: []*protorekor.TransparencyLogEntry{entry},
+		},
+		Content: &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
+			MessageDigest: &protocommon.HashOutput{Algorithm: protocommon.HashAlgorithm_SHA2_256, Digest: signed.MessageSignatureContent().Digest()},
+			Signature:     signed.Signature(),
+		}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// inclusion is the log's proof that it holds an entry.
+func (s *Sigstore) inclusion(body []byte) (*protorekor.InclusionProof, error) {
+	proof, err := s.GetInclusionProof(body)
+	if err != nil {
+		return nil, err
+	}
+	hash, err := hex.DecodeString(*proof.RootHash)
+	if err != nil {
+		return nil, err
+	}
+	return &protorekor.InclusionProof{
+		RootHash: hash, TreeSize: *proof.TreeSize, Checkpoint: &protorekor.Checkpoint{Envelope: *proof.Checkpoint},
+	}, nil
+}
