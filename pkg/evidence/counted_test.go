@@ -14,7 +14,7 @@ import (
 )
 
 // counted is a bucket that calls visit before each request to another one:
-// read, list, head or write, with the key or prefix. An error of visit is the
+// read, list, head, write or create (a write if absent), with the key or prefix. An error of visit is the
 // answer to the request.
 func counted(bucket *blob.Bucket, visit func(operation, key string) error, keys ...string) *blob.Bucket {
 	return blob.NewBucket(&countedBucket{bucket: bucket, visit: visit, keys: keys})
@@ -93,7 +93,11 @@ func (b *countedBucket) NewRangeReader(ctx context.Context, key string, offset, 
 }
 
 func (b *countedBucket) NewTypedWriter(ctx context.Context, key, contentType string, options *driver.WriterOptions) (driver.Writer, error) {
-	if err := b.visit("write", key); err != nil {
+	operation := "write"
+	if options.IfNotExist {
+		operation = "create"
+	}
+	if err := b.visit(operation, key); err != nil {
 		return nil, err
 	}
 	return b.bucket.NewWriter(ctx, key, &blob.WriterOptions{ContentType: contentType, DisableContentTypeDetection: true, IfNotExist: options.IfNotExist})

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -166,7 +167,7 @@ func TestRecordInterrupted(t *testing.T) {
 		bucket := memblob.OpenBucket(nil)
 		writes := 0
 		stopping := evidence.New(counted(bucket, func(operation, _ string) error {
-			if operation != "write" {
+			if operation != "write" && operation != "create" {
 				return nil
 			}
 			if writes++; writes > allowed {
@@ -233,22 +234,26 @@ func TestWriteAssetConcurrently(t *testing.T) {
 			return func() *evidence.Locker { return evidence.New(bucket, "mem://") }
 		}(),
 	} {
-		t.Run(name, func(t *testing.T) { addLinksConcurrently(t, open) })
+		t.Run(name, func(t *testing.T) {
+			addLinksConcurrently(t, open, func(l *evidence.Locker, link string) error {
+				_, err := l.WriteAsset(t.Context(), evidence.Asset{URI: evidence.Text(imageURI), Date: date, Related: []string{link}})
+				return err
+			})
+		})
 	}
 	if entries, err := os.ReadDir(folder); err != nil || len(entries) != 1 {
 		t.Errorf("the folder holds %v, want raw alone", entries)
 	}
 }
 
-func addLinksConcurrently(t *testing.T, open func() *evidence.Locker) {
+func addLinksConcurrently(t *testing.T, open func() *evidence.Locker, add func(l *evidence.Locker, link string) error) {
 	t.Helper()
 	const writers = 12
 	var group sync.WaitGroup
 	for i := range writers {
 		l := open()
 		group.Go(func() {
-			related := fmt.Sprintf("%064x", i+1)
-			if _, err := l.WriteAsset(t.Context(), evidence.Asset{URI: evidence.Text(imageURI), Date: date, Related: []string{related}}); err != nil {
+			if err := add(l, fmt.Sprintf("%064x", i+1)); err != nil {
 				t.Error(err)
 			}
 		})
@@ -276,5 +281,30 @@ func TestWriteDoesNotTakeAnothersRecordForItsOwn(t *testing.T) {
 	put(t, bucket, evidenceKey(string(complete.ID)), strings.Replace(string(complete.Raw), "failure", "success", 1))
 	if _, err := l.WriteEvidence(t.Context(), e); err == nil || !strings.Contains(err.Error(), "holds something else") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// notImplemented is how an S3 server says that it knows no conditional writes.
+type notImplemented struct{}
+
+func (notImplemented) Error() string       { return "not implemented" }
+func (notImplemented) HTTPStatusCode() int { return http.StatusNotImplemented }
+
+func TestWriteWithoutConditionalWrites(t *testing.T) {
+	bucket := memblob.OpenBucket(nil)
+	l := evidence.New(counted(bucket, func(operation, _ string) error {
+		if operation == "create" {
+			return notImplemented{}
+		}
+		return nil
+	}), "mem://")
+	for range 2 {
+		if _, err := l.Conclude(t.Context(), unitTests, evidence.Outcome{Result: evidence.ResultSuccess}, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// The record, two assets and the marker.
+	if keys := keysOf(t, bucket); len(keys) != 4 {
+		t.Errorf("got %v", keys)
 	}
 }

@@ -13,7 +13,9 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -142,4 +144,92 @@ func TestIntegrationS3LockerErrors(t *testing.T) {
 	if _, err := evidence.Open(t.Context(), lockerURL); err == nil || !strings.Contains(err.Error(), "check the credentials") {
 		t.Errorf("no credentials: got %v", err)
 	}
+}
+
+// Steps of one run record their checks at once, signed; none undoes another's
+// work, and only what somebody trusted signed counts.
+func TestIntegrationS3Record(t *testing.T) {
+	_, lockerURL := s3Bucket(t)
+	open := func(options ...evidence.Option) *evidence.Locker {
+		t.Helper()
+		l, err := evidence.Open(t.Context(), lockerURL, options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	const steps = 8
+	var group sync.WaitGroup
+	for i := range steps {
+		signer := "ci"
+		if i == 0 {
+			signer = "eve"
+		}
+		l := open(seal(signer), trustCI)
+		check := evidence.Check{
+			TypeID: fmt.Sprint("com.acme.check-", i), Tool: "tool", Origin: evidence.Origin{PipelineRunID: "run-7"},
+			Assets:  []evidence.Asset{{URI: evidence.Text(imageURI)}},
+			Related: []evidence.Asset{{URI: evidence.Text(commitURI)}, {URI: evidence.Text(fmt.Sprint("https://files.example/", i))}},
+		}
+		outcome := evidence.Outcome{
+			Result:      evidence.ResultSuccess,
+			Attachments: []evidence.Attachment{{Label: "log", Content: []byte("the same for all")}},
+		}
+		group.Go(func() {
+			if _, err := l.Begin(t.Context(), check, now.Add(-time.Minute)); err != nil {
+				t.Error(err)
+			}
+			for range 2 {
+				if _, err := l.Conclude(t.Context(), check, outcome, now); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	l := open(trustCI)
+	c, err := l.Read(t.Context(), []evidence.Component{shop})
+	if err != nil {
+		t.Fatal(err)
+	}
+	image := c.Assets[imageDigest]
+	if len(image.Evidences) != 2*steps || len(image.Problems) != 0 {
+		t.Errorf("got %d evidences and %v", len(image.Evidences), image.Problems)
+	}
+	if image.Record == nil || len(image.Record.Related) != steps+1 {
+		t.Errorf("got %+v, want %d links", image.Record, steps+1)
+	}
+	current, problems := evidence.Newest(image.Evidences, now)
+	good := 0
+	for _, e := range current {
+		if e.Result() == evidence.ResultSuccess && e.Signature.Signer == "ci" {
+			good++
+		}
+	}
+	if good != steps-1 || len(problems) != 1 || problems[0].Reason != evidence.ReasonUnsigned {
+		t.Errorf("%d checks are good, with problems %v; want %d, and the stranger's as one", good, problems, steps-1)
+	}
+	list := c.Attachments("com.acme.check-1", now)
+	if problems, err := l.CheckAttachments(t.Context(), list); err != nil || len(list) != 1 || len(problems) != 0 {
+		t.Errorf("attachments %v: %v, %v", list, problems, err)
+	}
+	list[0].Hash = evidence.Text(strings.Repeat("0", 64))
+	if problems, err := l.CheckAttachments(t.Context(), list); err != nil || len(problems) != 1 || problems[0].Reason != evidence.ReasonAttachmentMissing {
+		t.Errorf("a missing attachment: %v, %v", problems, err)
+	}
+}
+
+func TestIntegrationS3LinksAreNotLost(t *testing.T) {
+	_, lockerURL := s3Bucket(t)
+	addLinksConcurrently(t, func() *evidence.Locker {
+		l, err := evidence.Open(t.Context(), lockerURL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}, func(l *evidence.Locker, link string) error {
+		return evidence.AddLink(t.Context(), l, imageURI, link)
+	})
 }

@@ -67,10 +67,15 @@ func replaceOnly(version string) *blob.WriterOptions {
 	}}
 }
 
+// isConditional reports whether a write has a condition.
+func isConditional(options *blob.WriterOptions) bool {
+	return options.IfNotExist || options.BeforeWrite != nil
+}
+
 // isCondition reports whether a write failed because its condition did not
 // hold, and not for any other reason.
 func isCondition(err error, options *blob.WriterOptions) bool {
-	if !options.IfNotExist && options.BeforeWrite == nil {
+	if !isConditional(options) {
 		return false
 	}
 	if gcerrors.Code(err) == gcerrors.FailedPrecondition {

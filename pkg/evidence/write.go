@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -73,6 +74,10 @@ func (l *Locker) mergeAsset(ctx context.Context, key string, asset Asset) error 
 		return err
 	}
 	defer unlock()
+	return l.merge(ctx, key, asset)
+}
+
+func (l *Locker) merge(ctx context.Context, key string, asset Asset) error {
 	for range mergeAttempts {
 		existing, version, err := l.readVersion(ctx, key, l.limits.RecordBytes)
 		switch {
@@ -279,8 +284,25 @@ func (l *Locker) put(ctx context.Context, key, contentType string, data []byte, 
 		return nil
 	case isCondition(err, options):
 		return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, errExists)
+	case isConditional(options) && status(err) == http.StatusNotImplemented:
+		return l.putWithout(ctx, key, contentType, data, options.IfNotExist)
 	case gcerrors.Code(err) == gcerrors.PermissionDenied:
 		return fmt.Errorf("writing %s to evidence locker %s: %w (the credentials need to write objects)", key, l.name, err)
 	}
 	return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, err)
+}
+
+// putWithout writes to a storage that knows no conditions, such as an older S3
+// server: between looking and writing, somebody else may write.
+func (l *Locker) putWithout(ctx context.Context, key, contentType string, data []byte, onlyIfAbsent bool) error {
+	if onlyIfAbsent {
+		exists, err := l.bucket.Exists(ctx, key)
+		if err != nil {
+			return fmt.Errorf("looking for %s in evidence locker %s: %w%s", key, l.name, err, hint(err))
+		}
+		if exists {
+			return fmt.Errorf("writing %s to evidence locker %s: %w", key, l.name, errExists)
+		}
+	}
+	return l.put(ctx, key, contentType, data, nil)
 }
