@@ -54,7 +54,7 @@ func (r *Repository) MergeDifferences(ctx context.Context, g *Graph, m Merge) ([
 		}
 		trees[i] = tree
 	}
-	c := &mergeCheck{treeDiff: treeDiff{ctx: ctx, repo: r}, found: map[string]bool{}}
+	c := &mergeCheck{ctx: ctx, repo: r, found: map[string]bool{}}
 	folder := func(hash plumbing.Hash) gitobject.TreeEntry {
 		if hash.IsZero() {
 			return gitobject.TreeEntry{}
@@ -90,7 +90,9 @@ type sides struct {
 var errEnough = errors.New("enough")
 
 type mergeCheck struct {
-	treeDiff
+	ctx   context.Context
+	repo  *Repository
+	seen  int
 	found map[string]bool
 }
 
@@ -171,9 +173,17 @@ func (c *mergeCheck) folder(s sides, at string, depth int) error {
 			}
 			continue
 		}
-		var err error
-		if inside[i], err = c.entries(e.Hash); err != nil {
+		t, err := c.repo.git.TreeObject(e.Hash)
+		if err != nil {
 			return err
+		}
+		inside[i] = make(map[string]gitobject.TreeEntry, len(t.Entries))
+		for _, e := range t.Entries {
+			if _, twice := inside[i][e.Name]; twice {
+				// Which of the two is meant depends on who reads it.
+				return c.report(path.Join(at, e.Name))
+			}
+			inside[i][e.Name] = e
 		}
 		for name := range inside[i] {
 			names[name] = true
