@@ -254,7 +254,7 @@ func judgement(f finding, rule v1alpha1.AttestationRule, image Image, date time.
 	if j.OK {
 		result = evidence.ResultSuccess
 	}
-	f.details["reason"], f.details["message"] = string(j.Reason), j.Message
+	f.details["reason"] = string(j.Reason)
 	f.details["predicate_type"] = rule.PredicateType
 	f.details["image"] = image.Digest
 	j.Evidence = &evidence.Evidence{
@@ -262,7 +262,7 @@ func judgement(f finding, rule v1alpha1.AttestationRule, image Image, date time.
 		Date:    evidence.Text(date.UTC().Format(time.RFC3339)),
 		TypeID:  evidence.Text(rule.EvidenceType),
 		Origin:  evidence.Origin{Scope: evidence.Text(evidence.ScopeID(run)), PipelineRunID: evidence.Text(run)},
-		Details: evidence.Details{Result: evidence.Text(result), Tool: evidence.Text(clip(f.tool)), Extra: f.details},
+		Details: evidence.Details{Result: evidence.Text(result), Tool: evidence.Text(clip(f.tool)), Message: evidence.Note(j.Message), Extra: f.details},
 		Assets:  []evidence.AssetRef{{Hash: evidence.Text(image.Asset.ID), URI: evidence.Text(image.Asset.String)}},
 	}
 	return j

@@ -92,6 +92,10 @@ func (e *Evidence) JSON() (json.RawMessage, error) {
 type Details struct {
 	Result Text `json:"result,omitempty"`
 	Tool   Text `json:"tool,omitempty"`
+	// Message says in words why the result is what it is, and Remedy what would
+	// make it good. Verdicts show both.
+	Message Note `json:"message,omitempty"`
+	Remedy  Note `json:"remedy,omitempty"`
 	// Extra are further fields to write. They are not filled in from a record
 	// that is read: see Evidence.Raw.
 	Extra map[string]any `json:"-"`
@@ -99,20 +103,33 @@ type Details struct {
 
 // MarshalJSON implements json.Marshaler.
 func (d Details) MarshalJSON() ([]byte, error) {
-	fields := make(map[string]any, len(d.Extra)+2)
+	own := map[string]string{"result": string(d.Result), "tool": string(d.Tool), "message": string(d.Message), "remedy": string(d.Remedy)}
+	fields := make(map[string]any, len(d.Extra)+len(own))
 	for name, value := range d.Extra {
-		if strings.EqualFold(name, "result") || strings.EqualFold(name, "tool") {
+		if _, taken := own[strings.ToLower(name)]; taken {
 			return nil, fmt.Errorf("further field %q of details has the name of one of the format's own", name)
 		}
 		fields[name] = value
 	}
-	if d.Result != "" {
-		fields["result"] = d.Result
-	}
-	if d.Tool != "" {
-		fields["tool"] = d.Tool
+	for name, value := range own {
+		if value != "" {
+			fields[name] = value
+		}
 	}
 	return json.Marshal(fields)
+}
+
+// Note is text that nothing depends on: whatever is not a string is read as none.
+type Note string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (n *Note) UnmarshalJSON(data []byte) error {
+	var text string
+	if json.Unmarshal(data, &text) != nil {
+		text = ""
+	}
+	*n = Note(text)
+	return nil
 }
 
 // Origin is the pipeline run that wrote a record.

@@ -29,6 +29,9 @@ const (
 	ReasonNotPresent Reason = "NotPresent"
 	ReasonListedOnly Reason = "ListedOnly"
 	ReasonDeletion   Reason = "Deletion"
+	// ReasonNothingAsked: no rule asks anything of the entry, and there is no
+	// evidence of it.
+	ReasonNothingAsked Reason = "NothingAsked"
 	// ReasonPolicyAllows, ReasonPolicyDenies and ReasonPolicyUndecided are about
 	// a Rego policy's word; undecided, it blocks.
 	ReasonPolicyAllows    Reason = "PolicyAllows"
@@ -53,6 +56,8 @@ type question struct {
 	unsigned *evidence.Problem
 	// deletion: the entry goes.
 	deletion bool
+	// unasked: no rule asks anything of the entry.
+	unasked bool
 	// row of a Rego policy's table that the check is.
 	row *Row
 	// decision of a Rego policy; explained: its table says why not.
@@ -203,6 +208,8 @@ func unnamedIsListed(q question) (answer, bool) {
 		return answer{}, false
 	case q.unsigned != nil:
 		a.reason, a.message = ReasonUnsigned, q.unsigned.Message
+	case q.unasked:
+		a.reason, a.message = ReasonNothingAsked, "no rule asks anything of this entry, and there is no evidence of it"
 	case q.RuleSource != "":
 		a.message = "its rule has it listed only"
 	}
@@ -268,9 +275,18 @@ func recommendedWarns(q question) (answer, bool) {
 	return a, ok
 }
 
+// maxSaid bounds what a tool's own words add to a message.
+const maxSaid = 600
+
 func failureBlocks(q question) (answer, bool) {
 	message, unblock := "the check failed", "fix what it found and run it again, or have the change approved by a person"
 	if q.evidence != nil {
+		if said := q.evidence.Details.Message; said != "" {
+			message += ": " + plaintext.Clip(string(said), maxSaid)
+		}
+		if remedy := q.evidence.Details.Remedy; remedy != "" {
+			unblock = plaintext.Clip(string(remedy), maxSaid)
+		}
 		if n := len(q.evidence.Findings); n > 0 {
 			message += fmt.Sprintf(" with %d findings", n)
 		}

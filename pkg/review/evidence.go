@@ -57,14 +57,25 @@ func (r Result) Evidence(change evidence.URI, origin evidence.Origin, at time.Ti
 		TypeVersion: "1",
 		Origin:      origin,
 		Details: evidence.Details{
-			Result: evidence.Text(result),
-			Tool:   Tool,
+			Result:  evidence.Text(result),
+			Tool:    Tool,
+			Message: evidence.Note(r.Message), Remedy: evidence.Note(r.remedy()),
 			Extra: map[string]any{
-				"message": r.Message, "from": r.From, "to": r.To, "required_approvals": r.Required,
+				"from": r.From, "to": r.To, "required_approvals": r.Required,
 				"commits": len(r.Commits), "unreviewed": failed, "more_commits": r.TooMany,
 				"unreviewed_commits": unreviewed, "pull_requests": requests,
 			},
 		},
 		Assets: []evidence.AssetRef{{Hash: evidence.Text(change.ID), URI: evidence.Text(change.String)}},
 	}
+}
+
+// remedy is that of the first commit that was not reviewed.
+func (r Result) remedy() string {
+	for _, c := range r.Commits {
+		if !c.OK && c.Remedy != "" {
+			return c.Remedy
+		}
+	}
+	return ""
 }

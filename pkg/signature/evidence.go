@@ -4,6 +4,8 @@
 package signature
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/countersign-dev/countersign/pkg/evidence"
@@ -39,7 +41,10 @@ func Evidence(results []Result, now time.Time, run string) []*evidence.Evidence 
 	for _, id := range assets {
 		about := byAsset[id]
 		result := evidence.ResultSuccess
-		var items []map[string]string
+		var (
+			items              []map[string]string
+			messages, remedies []string
+		)
 		for _, r := range about {
 			if !r.OK {
 				result = evidence.ResultFailure
@@ -49,6 +54,7 @@ func Evidence(results []Result, now time.Time, run string) []*evidence.Evidence 
 				item["authority"], item["signer"] = r.Authority, r.Signer
 			} else {
 				item["remedy"] = r.Remedy
+				messages, remedies = appendNew(messages, r.Message), appendNew(remedies, r.Remedy)
 			}
 			items = append(items, item)
 		}
@@ -58,9 +64,20 @@ func Evidence(results []Result, now time.Time, run string) []*evidence.Evidence 
 			Date:    evidence.Text(now.UTC().Format(time.RFC3339)),
 			TypeID:  TypeVerifySignature,
 			Origin:  evidence.Origin{Scope: evidence.Text(evidence.ScopeID(run)), PipelineRunID: evidence.Text(run)},
-			Details: evidence.Details{Result: evidence.Text(result), Tool: Tool, Extra: map[string]any{"items": items}},
-			Assets:  []evidence.AssetRef{{Hash: evidence.Text(uri.ID), URI: evidence.Text(uri.String)}},
+			Details: evidence.Details{
+				Result: evidence.Text(result), Tool: Tool,
+				Message: evidence.Note(strings.Join(messages, "; ")), Remedy: evidence.Note(strings.Join(remedies, "; ")),
+				Extra: map[string]any{"items": items},
+			},
+			Assets: []evidence.AssetRef{{Hash: evidence.Text(uri.ID), URI: evidence.Text(uri.String)}},
 		})
 	}
 	return records
+}
+
+func appendNew(list []string, text string) []string {
+	if text == "" || slices.Contains(list, text) {
+		return list
+	}
+	return append(list, text)
 }
