@@ -119,30 +119,31 @@ func holds(rule v1alpha1.SignatureRule, s Subject) bool {
 // number of folders, none included. A pattern that path.Match does not
 // understand matches nothing.
 func matchPath(pattern, name []string) bool {
-	for len(pattern) > 0 {
-		if pattern[0] == "**" {
-			// Several ** in a row are one: without this, matching would take
-			// exponential time.
-			for len(pattern) > 1 && pattern[1] == "**" {
-				pattern = pattern[1:]
+	// Only the last ** needs another try, with one folder more: what an earlier
+	// one took can be taken by the later one as well.
+	p, n := 0, 0
+	star, taken := -1, 0
+	for n < len(name) {
+		if p < len(pattern) && pattern[p] == "**" {
+			star, taken = p, n
+			p++
+			continue
+		}
+		if p < len(pattern) {
+			if ok, err := path.Match(pattern[p], name[n]); ok && err == nil {
+				p++
+				n++
+				continue
 			}
-			if len(pattern) == 1 {
-				return true
-			}
-			for i := range name {
-				if matchPath(pattern[1:], name[i:]) {
-					return true
-				}
-			}
+		}
+		if star < 0 {
 			return false
 		}
-		if len(name) == 0 {
-			return false
-		}
-		if ok, err := path.Match(pattern[0], name[0]); err != nil || !ok {
-			return false
-		}
-		pattern, name = pattern[1:], name[1:]
+		taken++
+		p, n = star+1, taken
 	}
-	return len(name) == 0
+	for p < len(pattern) && pattern[p] == "**" {
+		p++
+	}
+	return p == len(pattern)
 }
