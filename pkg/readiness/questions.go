@@ -14,8 +14,12 @@ import (
 // questions lists everything that a verdict must answer.
 func questions(in Input) []question {
 	a := &asking{in: in, law: newLaw(in), facts: map[factsKey]facts{}}
+	entries := len(in.Deleted)
 	if in.Evidence != nil {
 		for _, component := range in.Evidence.Components {
+			if !isChange(component) {
+				entries++
+			}
 			a.entry(component)
 		}
 	}
@@ -23,7 +27,7 @@ func questions(in Input) []question {
 		a.ask(question{Check: Check{Entry: entry, Check: CheckDeletion, Rule: RuleListed, Result: string(evidence.ResultSuccess)}, deletion: true})
 	}
 	a.strayRows()
-	if len(a.out) == 0 {
+	if entries == 0 {
 		a.ask(question{
 			Check:   Check{Check: CheckIdentity, Rule: RuleIdentity, Result: ResultMissing},
 			problem: &evidence.Problem{Reason: evidence.ReasonNotIdentified, Message: "there is no entry to judge"},
@@ -31,6 +35,11 @@ func questions(in Input) []question {
 	}
 	a.decision()
 	return a.out
+}
+
+// isChange tells the component of the change as a whole from those of entries.
+func isChange(component evidence.ComponentAssets) bool {
+	return slices.ContainsFunc(component.Assets, func(link evidence.Link) bool { return link.Via == evidence.ViaChange })
 }
 
 // asking is the state of listing questions.
@@ -102,13 +111,16 @@ func (a *asking) factsOf(s subject, component evidence.Component) facts {
 }
 
 func (a *asking) entry(component evidence.ComponentAssets) {
+	first := len(a.out)
+	if len(component.Assets) == 0 && len(component.Problems) == 0 {
+		component.Problems = []evidence.Problem{{Reason: evidence.ReasonNotIdentified, Message: "nothing is known of what the entry deploys"}}
+	}
 	for _, problem := range component.Problems {
 		a.ask(question{
 			Check:   Check{Entry: component.Entry, Asset: component.Provenance, Check: CheckIdentity, Rule: RuleIdentity, Result: ResultMissing},
 			problem: &problem,
 		})
 	}
-	first := len(a.out)
 	commits := 0
 	var image *subject
 	for _, s := range subjects(a.in.Evidence, component) {
@@ -124,6 +136,14 @@ func (a *asking) entry(component evidence.ComponentAssets) {
 	if image != nil && commits == 0 && len(component.Problems) == 0 && a.law.needsCommit() && !asked {
 		a.ask(commitUnknown(Check{Entry: component.Entry, Asset: cmp.Or(image.String, image.ID), AssetID: image.ID, AssetType: image.Type}))
 	}
+	if len(a.out) == first && !isChange(component) {
+		a.ask(unasked(component.Entry))
+	}
+}
+
+// unasked shows an entry of which no rule asks anything, so that this is seen.
+func unasked(entry string) question {
+	return question{Check: Check{Entry: entry, Check: CheckIdentity, Rule: RuleListed, Result: string(evidence.ResultSuccess)}, unasked: true}
 }
 
 // commitUnknown is the question about an image whose commit nobody knows.

@@ -4,7 +4,7 @@
 package readiness
 
 import (
-	"encoding/json"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
@@ -43,7 +43,7 @@ func collectedIn(e *evidence.Evidence) checks.Environment {
 			Region      evidence.Text `json:"region"`
 		} `json:"details"`
 	}
-	if err := json.Unmarshal(raw, &record); err != nil {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(raw, &record); err != nil {
 		return checks.Environment{}
 	}
 	where := checks.Environment{Name: string(record.Details.Environment), Region: string(record.Details.Region)}
