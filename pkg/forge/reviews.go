@@ -33,7 +33,9 @@ type ReviewHistory struct {
 	Commits []PullCommit
 	// Reviews in the order in which they were given. On GitLab: what stands.
 	Reviews []Review
-	// Pushers pushed to the pull request while it was open. GitHub does not tell.
+	// Pushers pushed to the pull request while it was open, as far as the forge
+	// tells: GitHub does not, and Gitea notes a push a moment later, and no more
+	// once the pull request was merged.
 	Pushers []Account
 	// Labels are the changes of the label that was asked for, the oldest first.
 	Labels []LabelEvent

@@ -59,7 +59,7 @@ func (t *tracer) trace(pr *PullRequest) error {
 	default:
 		pr.Problem = ProblemContent
 	}
-	if err != nil || pr.Problem != "" {
+	if err != nil {
 		return err
 	}
 	for _, sha := range land.commits {
@@ -68,6 +68,9 @@ func (t *tracer) trace(pr *PullRequest) error {
 			continue
 		}
 		t.brought[sha] = append(t.brought[sha], pr.Number)
+	}
+	if pr.Problem != "" {
+		return nil
 	}
 	if err := t.complete(pr, land); err != nil {
 		return err
@@ -105,11 +108,13 @@ func (t *tracer) fastForward(pr *PullRequest) landing {
 // mergeCommit: a commit with two parents, the second of which is what was
 // proposed, or a rebased copy of it.
 func (t *tracer) mergeCommit(pr *PullRequest, base string) (landing, error) {
+	land := landing{base: base, commits: t.graph.Between(base, pr.MergeCommit)}
 	ok, err := t.compare(pr, base)
-	if err != nil || !ok {
-		return landing{}, err
+	if err == nil && !ok && t.graph.Parents(pr.MergeCommit)[1] != pr.Head {
+		// Then nothing says that these commits are what was proposed.
+		land.commits = nil
 	}
-	return landing{base: base, commits: t.graph.Between(base, pr.MergeCommit)}, nil
+	return land, err
 }
 
 // copies: one commit into which all were squashed, or rebased copies of each.
