@@ -135,7 +135,7 @@ func Open(ctx context.Context, lockerURL string, options ...Option) (*Locker, er
 	u.RawQuery = query.Encode()
 	bucket, err := blob.OpenBucket(ctx, u.String())
 	if err != nil {
-		return nil, fmt.Errorf("opening evidence locker %s: %w", name, err)
+		return nil, fmt.Errorf("opening evidence locker %s: %w%s", name, err, hint(err))
 	}
 	l := New(bucket, name, append([]Option{func(l *Locker) { l.layout = how }}, options...)...)
 	if u.Scheme == "file" {

@@ -408,6 +408,9 @@ func TestReadStopsWhenCancelled(t *testing.T) {
 func TestOpen(t *testing.T) {
 	folder := t.TempDir()
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	t.Setenv("AZURE_STORAGE_ACCOUNT", "")
+	t.Setenv("AZURE_STORAGE_KEY", "a2V5")
+	t.Setenv("STORAGE_EMULATOR_HOST", "127.0.0.1:1")
 	for name, tc := range map[string]struct{ url, want string }{
 		"no scheme":                {"bucket", "no scheme"},
 		"a scheme without driver":  {"ftp://bucket", `no storage driver for scheme "ftp": this program has`},
@@ -416,6 +419,9 @@ func TestOpen(t *testing.T) {
 		"an unknown layout":        {"file://" + folder + "?layout=deep", `layout "deep" is unknown`},
 		"no bucket":                {"s3://?region=x", "bucketName is required"},
 		"an endpoint nobody is at": {"s3://bucket?region=us-east-1&endpoint=http://127.0.0.1:1&use_path_style=true&anonymous=true", "listing evidence locker s3://bucket"},
+		"no storage account":       {"azblob://container", "set storage_account="},
+		"an option of another":     {"azblob://container?storage_account=acme&region=x", `unknown query parameter "region"`},
+		"a bucket in the clouds":   {"gs://bucket?region=x", `invalid query parameter "region"`},
 		"not a URL":                {"s3://bu cket%zz", "cannot be parsed"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -577,6 +583,50 @@ func TestAttachments(t *testing.T) {
 	}
 	if _, err := l.ReadAttachment(t.Context(), evidence.AttachmentRef{Hash: evidence.Text(strings.Repeat("0", 64))}); !errors.Is(err, evidence.ErrNotFound) {
 		t.Errorf("nothing there: got %v, want ErrNotFound", err)
+	}
+}
+
+func TestCheckAttachments(t *testing.T) {
+	l, bucket := locker(t, evidence.WithLimits(evidence.Limits{AttachmentBytes: 10}))
+	writeAsset(t, l, commitURI)
+	key := func(hash string) string { return "raw/attachments/" + hash[:2] + "/" + hash[2:] + "/content" }
+	large, moved := strings.Repeat("1", 64), strings.Repeat("2", 64)
+	put(t, bucket, key(large), "more than ten bytes")
+	put(t, bucket, "attachments/"+moved+"/content", "moved")
+	e := evidence.Evidence{
+		TypeID: evidence.TypeCodeBOM, Date: date, Details: evidence.Details{Result: "success"}, Assets: []evidence.AssetRef{{URI: evidence.Text(commitURI)}},
+	}
+	ref, err := l.WriteAttachment(t.Context(), "good", []byte("good"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Attachments = []evidence.AttachmentRef{ref, {Hash: evidence.Text(large), Label: "large"}, {Hash: evidence.Text(moved), Label: "moved"}}
+	if _, err := l.WriteEvidence(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	l, made := counting(bucket, evidence.WithLimits(evidence.Limits{AttachmentBytes: 10}))
+	c, err := l.Read(t.Context(), []evidence.Component{{Entry: "shop", RepositoryURL: repoURL, CommitSHA: commitSHA}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := c.Attachments(evidence.TypeCodeBOM, now)
+	list = append(list, evidence.AttachmentOf{AttachmentRef: evidence.AttachmentRef{Hash: "../x", Label: "path"}, Entry: "shop", Evidence: list[0].Evidence})
+	problems, err := l.CheckAttachments(t.Context(), list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range problems {
+		got = append(got, fmt.Sprintf("%s %s %s", p.Entry, p.TypeID, p.Reason))
+	}
+	want := []string{
+		"shop " + evidence.TypeCodeBOM + " TooLarge", "shop " + evidence.TypeCodeBOM + " AttachmentMissing", "shop " + evidence.TypeCodeBOM + " AttachmentWrong",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if made.count["head"] != 3 || made.count["read"] != 2 {
+		t.Errorf("got %v, want one look at each and nothing read", made.count)
 	}
 }
 

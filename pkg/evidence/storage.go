@@ -121,7 +121,9 @@ func hint(err error) string {
 		return " (does the bucket exist?)"
 	case errors.Is(err, context.DeadlineExceeded):
 		return " (does the address answer from here?)"
-	case strings.Contains(text, "egion"):
+	case strings.Contains(text, "AccountName is required"):
+		return " (set storage_account=… in the locker's URL or AZURE_STORAGE_ACCOUNT)"
+	case strings.Contains(text, "egion") && !strings.Contains(text, "query parameter"):
 		return " (set region=… in the locker's URL or AWS_REGION)"
 	}
 	return ""
