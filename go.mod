@@ -25,6 +25,7 @@ require (
 	github.com/in-toto/attestation v1.1.2
 	github.com/jenkins-x/go-scm v1.15.31
 	github.com/open-policy-agent/opa v1.10.1
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.2
 	github.com/sigstore/cosign/v2 v2.6.5
 	github.com/sigstore/sigstore-go v1.1.4
 	github.com/sigstore/sigstore/pkg/signature/kms/aws v1.10.8

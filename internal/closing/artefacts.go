@@ -4,27 +4,34 @@
 package closing
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"strings"
 	"time"
 
 	"github.com/countersign-dev/countersign/internal/assess"
 	"github.com/countersign-dev/countersign/internal/step"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/bundle"
+	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/pkg/inventory"
 	"github.com/countersign-dev/countersign/pkg/readiness"
 	"github.com/countersign-dev/countersign/pkg/sbom"
+	"github.com/countersign-dev/countersign/pkg/signature"
 )
 
 // Names of the attachments of a conclusion, and their paths in the bundle.
 const (
-	AttachmentClosingSummary = "Closing Summary"
-	AttachmentMergedSBOM     = "Merged SBOM"
+	AttachmentClosingSummary     = "Closing Summary"
+	AttachmentClosingSummaryText = "Closing Summary (Markdown)"
+	AttachmentMergedSBOM         = "Merged SBOM"
 
-	FileClosingSummary = "closing-summary.json"
-	FileMergedSBOM     = "merged-sbom.json"
+	FileClosingSummary     = "closing-summary.json"
+	FileClosingSummaryText = "closing-summary.md"
+	FileMergedSBOM         = "merged-sbom.json"
 )
 
 // Artefacts are what a conclusion carries if anything was deployed.
@@ -40,12 +47,20 @@ func artefactsOf(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, c *
 	if p.ArtefactsDir != "" {
 		return loadArtefacts(ctx, p, c)
 	}
-	locker, err := evidence.Open(ctx, p.LockerURL)
+	policy, err := assess.GatherPolicy(ctx, c.Cluster, p.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	trust, err := assess.Trust(ctx, policy)
+	if err != nil {
+		return nil, err
+	}
+	locker, err := assess.OpenLocker(ctx, p.LockerURL, policy, trust)
 	if err != nil {
 		return nil, err
 	}
 	defer locker.Close()
-	answer, err := judge(ctx, p, cr, locker, c)
+	answer, err := judge(ctx, p, cr, policy, trust, locker, c)
 	if err != nil {
 		return nil, err
 	}
@@ -56,29 +71,71 @@ func artefactsOf(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, c *
 	if err := answer.Show(c.Progress); err != nil {
 		return nil, err
 	}
-	return push(ctx, p, answer.Verdict, answer.Summary, merged, c)
+	return push(ctx, p, answer.Verdict, answer.Summary, answer.Text, merged, c)
 }
 
-// judge judges the evidence of everything that the target holds now.
-func judge(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, locker *evidence.Locker, c *assess.Clients) (*assess.Answer, error) {
+// judge judges the evidence of everything that the target holds now, by the
+// rules that the change was opened under.
+func judge(ctx context.Context, p *Params, cr *v1alpha1.ChangeRequest, policy *v1alpha1.ChangePolicy, trust *signature.Trust, locker *evidence.Locker, c *assess.Clients) (*assess.Answer, error) {
 	entries, err := entriesAt(ctx, p, cr, c.Progress)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := assess.GatherPolicy(ctx, c.Cluster, p.Namespace)
+	opened, err := bundle.Fetch(ctx, cr.Spec.Bundle, c.Bundle...)
 	if err != nil {
 		return nil, err
 	}
-	done := c.Progress.Begin("Evidence of all entries")
-	answer, err := assess.Judge(ctx, locker, assess.Question{
-		LockerURL: p.LockerURL, Entries: entries, Required: policy.Spec.RequiredChecks, Run: p.Run.Name, Now: c.Now().UTC().Truncate(time.Second),
+	rules, err := rulesOf(ctx, opened, policy)
+	if err != nil {
+		return nil, err
+	}
+	now := c.Now().UTC().Truncate(time.Second)
+	collection, err := assess.ReadEvidence(ctx, locker, entries, c.Progress)
+	if err != nil {
+		return nil, err
+	}
+	verified, err := assess.VerifyArtifacts(ctx, policy, trust, entries, p.Run.Name, now, c.Progress)
+	if err != nil {
+		return nil, err
+	}
+	if err := verified.Store(ctx, p.LockerURL, c.Progress); err != nil {
+		return nil, err
+	}
+	reviews, err := reviewsOf(ctx, opened, policy, cr)
+	if err != nil {
+		return nil, err
+	}
+	return assess.Judge(ctx, assess.Question{
+		Evidence: collection, Verified: verified.With(reviews), Rules: rules,
+		Phase: checks.PostDeployment, Target: cr.Spec.Target, Run: p.Run.Name, Now: now,
 	})
+}
+
+// rulesOf reads the rules that the configuration repository had when the change
+// was opened.
+func rulesOf(ctx context.Context, opened *bundle.Bundle, policy *v1alpha1.ChangePolicy) (assess.Rules, error) {
+	content, err := opened.ReadFile(ctx, assess.FileGating)
 	if err != nil {
-		done("", err)
-		return nil, err
+		return assess.Rules{}, err
 	}
-	done(fmt.Sprintf("%d checks passed, %d block", answer.Verdict.Passed, answer.Verdict.Blocked), nil)
-	return answer, nil
+	gating, err := assess.ParseGating(content)
+	if err != nil {
+		return assess.Rules{}, err
+	}
+	return gating.Parse(policy)
+}
+
+// reviewsOf takes over what was found out about reviews when the change was
+// opened.
+func reviewsOf(ctx context.Context, opened *bundle.Bundle, policy *v1alpha1.ChangePolicy, cr *v1alpha1.ChangeRequest) (assess.Verified, error) {
+	if policy.Spec.PeerReview == nil {
+		return assess.Verified{}, nil
+	}
+	content, err := opened.ReadFile(ctx, assess.FileVerified)
+	if err != nil {
+		return assess.Verified{}, err
+	}
+	return assess.Reviews(content, policy, cr.Spec.Inventory)
 }
 
 func loadArtefacts(ctx context.Context, p *Params, c *assess.Clients) (*Artefacts, error) {
@@ -94,7 +151,11 @@ func loadArtefacts(ctx context.Context, p *Params, c *assess.Clients) (*Artefact
 	if err != nil {
 		return nil, err
 	}
-	return push(ctx, p, verdict, summary, merged, c)
+	text, err := assess.LoadFile(p.ArtefactsDir, FileClosingSummaryText)
+	if err != nil {
+		return nil, err
+	}
+	return push(ctx, p, verdict, summary, text, merged, c)
 }
 
 // entriesAt reads all entries at the change's commit. Those that cannot be read
@@ -135,31 +196,32 @@ func MergeSBOMs(ctx context.Context, locker *evidence.Locker, collection *eviden
 	var inputs []sbom.Input
 	done := progress.Begin("Merged SBOM")
 	for _, a := range collection.Attachments(evidence.TypeCodeBOM, target.Timestamp) {
-		input := sbom.Input{Name: a.Entry, Digest: "sha256:" + string(a.Hash)}
-		content, err := locker.ReadAttachment(ctx, a.AttachmentRef)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			input.Problem = err.Error()
-			progress.Say("  warning: bill of materials of %s: %v", a.Entry, err)
-		}
-		input.BOM = content
-		inputs = append(inputs, input)
+		inputs = append(inputs, sbom.Input{
+			Name: a.Entry, Digest: "sha256:" + strings.TrimPrefix(string(a.Hash), "sha256:"),
+			Open: func(ctx context.Context) (io.ReadCloser, error) {
+				content, err := locker.ReadAttachment(ctx, a.AttachmentRef)
+				return io.NopCloser(bytes.NewReader(content)), err
+			},
+		})
 	}
-	merged, err := sbom.Merge(target, inputs)
+	var out bytes.Buffer
+	merged, err := sbom.Merge(ctx, &out, target, inputs)
 	if err != nil {
 		done("", err)
-		return nil, fmt.Errorf("merge the bills of materials: %w", err)
+		return nil, err
+	}
+	for _, u := range merged.Unreadable {
+		progress.Say("  warning: bill of materials of %s: %s", u.Name, u.Problem)
 	}
 	done(fmt.Sprintf("%d components from %d documents", merged.Components, len(inputs)-len(merged.Unreadable)), nil)
-	return merged.JSON, nil
+	return out.Bytes(), nil
 }
 
-func push(ctx context.Context, p *Params, verdict readiness.Verdict, summary, merged []byte, c *assess.Clients) (*Artefacts, error) {
+func push(ctx context.Context, p *Params, verdict readiness.Verdict, summary, text, merged []byte, c *assess.Clients) (*Artefacts, error) {
 	done := c.Progress.Begin("Closing bundle")
 	pushed, err := bundle.Push(ctx, p.BundleRepository, []bundle.Item{
 		bundle.File(FileClosingSummary, "application/json", summary),
+		bundle.File(FileClosingSummaryText, "text/markdown", text),
 		bundle.File(FileMergedSBOM, sbom.MediaType, merged),
 	}, c.Bundle...)
 	if err != nil {
@@ -173,6 +235,7 @@ func push(ctx context.Context, p *Params, verdict readiness.Verdict, summary, me
 		Bundle:    pushed.Reference,
 		Attachments: assess.Attachments([]assess.Attached{
 			{Name: AttachmentClosingSummary, Path: FileClosingSummary},
+			{Name: AttachmentClosingSummaryText, Path: FileClosingSummaryText},
 			{Name: AttachmentMergedSBOM, Path: FileMergedSBOM},
 		}, pushed.Layers),
 	}, nil

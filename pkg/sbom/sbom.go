@@ -10,16 +10,22 @@
 //     in the evidence locker, as one that validates and keeps every graph.
 //
 // Both are deterministic: the same input gives the same bytes, serial number
-// included, so that storing one again stores nothing new.
+// included, so that storing one again stores nothing new. Both fit the official
+// schema, whatever the entries and the inputs of a merge are.
+//
+// What is made here uses the model of cyclonedx-go, and so does the conversion of
+// XML and SPDX. The merge does not: it works on the JSON itself, led by the
+// schema (see internal/document), for three reasons. The model has no place for
+// what a later version of the library would know, so that decoding loses it; it
+// takes values that the schema forbids, so that a result would have to be
+// validated and thrown away; and it needs ten times the time and several times
+// the memory, as every string of half a million components becomes an object.
 package sbom
 
 import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
@@ -81,6 +87,9 @@ type Component struct {
 	PipelineRunID string
 }
 
+// toolName is this program among the tools that made a document.
+const toolName = "countersign"
+
 // rootRef is the bom-ref of the root component.
 const rootRef = "target"
 
@@ -106,7 +115,7 @@ func DeploymentBOM(target Target, components []Component) ([]byte, error) {
 	}
 	edges[0].Dependencies = &deployed
 	bom.Components, bom.Dependencies = &list, &edges
-	return encode(bom, true)
+	return encode(bom)
 }
 
 func (c Component) cyclonedx() cdx.Component {
@@ -196,7 +205,7 @@ func newBOM(target Target) *cdx.BOM {
 		Timestamp: target.Timestamp.UTC().Format(time.RFC3339),
 		Component: root,
 		Tools: &cdx.ToolsChoice{Components: &[]cdx.Component{
-			{Type: cdx.ComponentTypeApplication, Name: "countersign"},
+			{Type: cdx.ComponentTypeApplication, Name: toolName},
 		}},
 	}
 	return bom
@@ -204,63 +213,24 @@ func newBOM(target Target) *cdx.BOM {
 
 // encode writes a document under a serial number derived from everything in it
 // but its timestamp.
-func encode(bom *cdx.BOM, pretty bool) ([]byte, error) {
+func encode(bom *cdx.BOM) ([]byte, error) {
 	timestamp := bom.Metadata.Timestamp
 	bom.SerialNumber, bom.Metadata.Timestamp = "", ""
 	content, err := encodeOnce(bom, false)
 	if err != nil {
 		return nil, err
 	}
-	bom.SerialNumber, bom.Metadata.Timestamp = serial(content), timestamp
-	return encodeOnce(bom, pretty)
+	sum := sha256.Sum256(content)
+	bom.SerialNumber, bom.Metadata.Timestamp = uuid(sum[:]), timestamp
+	return encodeOnce(bom, true)
 }
 
 func encodeOnce(bom *cdx.BOM, pretty bool) ([]byte, error) {
 	var out bytes.Buffer
 	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(pretty).EncodeVersion(bom, specVersion); err != nil {
-		return nil, fmt.Errorf("%w: %w", errEncoding, err)
-	}
-	return restoreCryptographicAssets(bom, out.Bytes(), pretty)
-}
-
-var errEncoding = errors.New("encoding bill of materials")
-
-// restoreCryptographicAssets puts back the type of cryptographic assets, which
-// version 0.12 of the library makes applications of when it converts a
-// document, although CycloneDX 1.6 has them.
-func restoreCryptographicAssets(bom *cdx.BOM, encoded []byte, pretty bool) ([]byte, error) {
-	assets := map[string]bool{}
-	for _, c := range deref(bom.Components) {
-		if c.Type == cdx.ComponentTypeCryptographicAsset {
-			assets[c.BOMRef] = true
-		}
-	}
-	if len(assets) == 0 {
-		return encoded, nil
-	}
-	var converted cdx.BOM
-	if err := json.Unmarshal(encoded, &converted); err != nil {
-		return nil, fmt.Errorf("%w: %w", errEncoding, err)
-	}
-	for i := range deref(converted.Components) {
-		if c := &(*converted.Components)[i]; assets[c.BOMRef] {
-			c.Type = cdx.ComponentTypeCryptographicAsset
-		}
-	}
-	var out bytes.Buffer
-	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(pretty).Encode(&converted); err != nil {
-		return nil, fmt.Errorf("%w: %w", errEncoding, err)
+		return nil, fmt.Errorf("encoding bill of materials: %w", err)
 	}
 	return out.Bytes(), nil
-}
-
-// serial is a UUID (version 8) made of a hash.
-func serial(content []byte) string {
-	sum := sha256.Sum256(content)
-	sum[6] = sum[6]&0x0f | 0x80
-	sum[8] = sum[8]&0x3f | 0x80
-	h := hex.EncodeToString(sum[:16])
-	return "urn:uuid:" + h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
 }
 
 // refs hands out references that are unique in a document. The value is the

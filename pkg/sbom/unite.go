@@ -1,0 +1,177 @@
+// Copyright The Countersign Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package sbom
+
+import (
+	"bytes"
+	"slices"
+
+	"github.com/countersign-dev/countersign/pkg/sbom/internal/document"
+)
+
+type field struct {
+	name  string
+	value []byte
+}
+
+func fieldsOf(object []byte) []field {
+	fields := make([]field, 0, 16)
+	document.Members(object, func(name string, value []byte) { fields = append(fields, field{name, value}) })
+	return fields
+}
+
+// joinedFields of components are lists of which all items count.
+var joinedFields = map[string]bool{
+	"hashes": true, "externalReferences": true, "properties": true, "tags": true, "authors": true,
+	"omniborId": true, "swhid": true, "data": true,
+}
+
+// joinedEvidence are those in a component's evidence.
+var joinedEvidence = map[string]bool{"identity": true, "occurrences": true, "copyright": true}
+
+// uniteComponents joins what two documents say of one component. Of fields that
+// are no lists the first counts; differing counts those that have another value
+// in the second.
+func uniteComponents(to, from []byte, differing map[string]int) []byte {
+	a, b := fieldsOf(to), fieldsOf(from)
+	var extra []byte
+	united := uniteFields(a, b, func(name string, x, y []byte) []byte {
+		switch {
+		case joinedFields[name]:
+			return joinLists(x, y)
+		case name == "licenses":
+			joined, beside := joinLicences(x, y)
+			extra = append(extra, beside...)
+			return joined
+		case name == "evidence":
+			return writeObject(uniteFields(fieldsOf(x), fieldsOf(y), func(name string, x, y []byte) []byte {
+				if joinedEvidence[name] && x[0] == '[' && y[0] == '[' {
+					return joinLists(x, y)
+				}
+				differing["evidence."+name]++
+				return x
+			}))
+		}
+		differing[name]++
+		return x
+	})
+	// Without a scope, a component is required; that is the stricter.
+	scope := func(list []field) []byte {
+		for _, f := range list {
+			if f.name == "scope" {
+				return f.value
+			}
+		}
+		return nil
+	}
+	isComponent := len(b) > 0 && b[0].name == "type"
+	if isComponent && !bytes.Equal(scope(a), scope(b)) {
+		delete(differing, "scope")
+		united = slices.DeleteFunc(united, func(f field) bool { return f.name == "scope" })
+	}
+	if len(extra) > 0 {
+		extra[len(extra)-1] = ']'
+		list := append([]byte{'['}, extra...)
+		i := slices.IndexFunc(united, func(f field) bool { return f.name == "properties" })
+		if i >= 0 {
+			united[i].value = joinLists(united[i].value, list)
+		} else {
+			united = append(united, field{"properties", list})
+		}
+	}
+	slices.SortStableFunc(united, func(x, y field) int { return document.OrderOf(x.name) - document.OrderOf(y.name) })
+	return writeObject(united)
+}
+
+// uniteFields joins two objects; both makes one of two values that differ.
+func uniteFields(a, b []field, both func(name string, x, y []byte) []byte) []field {
+	united := slices.Clone(a)
+	for _, f := range b {
+		i := slices.IndexFunc(united, func(have field) bool { return have.name == f.name })
+		switch {
+		case i < 0:
+			united = append(united, f)
+		case !bytes.Equal(united[i].value, f.value):
+			united[i].value = both(f.name, united[i].value, f.value)
+		}
+	}
+	return united
+}
+
+func writeObject(fields []field) []byte {
+	out := []byte{'{'}
+	for i, f := range fields {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(append(out, '"'), f.name...), '"', ':')
+		out = append(out, f.value...)
+	}
+	return append(out, '}')
+}
+
+// joinLists appends to a list the items of another that it does not have.
+func joinLists(a, b []byte) []byte {
+	if len(a) == len("[]") {
+		return b
+	}
+	have := map[string]bool{}
+	document.Items(a, func(item []byte) { have[string(item)] = true })
+	out := bytes.Clone(a)
+	document.Items(b, func(item []byte) {
+		if !have[string(item)] {
+			have[string(item)] = true
+			out[len(out)-1] = ','
+			out = append(append(out, item...), ']')
+		}
+	})
+	return out
+}
+
+// joinLicences joins licences. The format has lists of licences and single
+// expressions; an expression beside something else is kept as a property, which
+// beside holds, with a comma after each.
+func joinLicences(a, b []byte) (joined, beside []byte) {
+	if len(a) == len("[]") {
+		return b, nil
+	}
+	if !isExpression(a) && !isExpression(b) {
+		return joinLists(a, b), nil
+	}
+	document.Items(b, func(item []byte) {
+		if bytes.Contains(a, item) {
+			return
+		}
+		beside = append(beside, `{"name":"`+propertyPrefix+`also-licensed","value":`...)
+		beside = document.AppendString(beside, licence(item))
+		beside = append(beside, '}', ',')
+	})
+	return a, beside
+}
+
+func isExpression(licenses []byte) bool {
+	found := false
+	document.Items(licenses, func(item []byte) {
+		document.Members(item, func(name string, _ []byte) { found = found || name == "expression" })
+	})
+	return found
+}
+
+// licence is an expression, id or name.
+func licence(item []byte) string {
+	is := ""
+	document.Members(item, func(name string, value []byte) {
+		switch name {
+		case "expression":
+			is = text(value)
+		case "license":
+			document.Members(value, func(name string, value []byte) {
+				if name == "id" || name == "name" {
+					is = text(value)
+				}
+			})
+		}
+	})
+	return is
+}
