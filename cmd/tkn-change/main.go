@@ -2,11 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Command tkn-change is the plugin "tkn change": it lists and describes the
-// change requests of Tekton deployments, records approvals and rejections, and
-// downloads attachments. tkn finds it on the PATH or in its plugins folder; it
+// change requests of Tekton deployments, explains verdicts, records approvals and
+// rejections, and downloads attachments. tkn finds it on the PATH or in its plugins folder; it
 // works without tkn as well.
 //
-// Exit codes: 0 done; 1 error; 2 wrong usage; 3 not found; 4 refused.
+// Exit codes: 0 done; 1 error; 2 wrong usage; 3 not found; 4 refused; 5 not ready.
 package main
 
 import (
@@ -23,6 +23,8 @@ import (
 	"github.com/countersign-dev/countersign/pkg/cli/command"
 	"github.com/countersign-dev/countersign/pkg/cli/download"
 	"github.com/countersign-dev/countersign/pkg/cli/terminal"
+	_ "github.com/countersign-dev/countersign/pkg/evidence/drivers"
+	_ "github.com/countersign-dev/countersign/pkg/signature/kms"
 )
 
 func main() {

@@ -1,8 +1,8 @@
 // Copyright The Countersign Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package command is the commands of the tkn plugin: list, describe, approve,
-// reject, attachments.
+// Package command is the commands of the tkn plugin: list, describe, explain,
+// approve, reject, attachments.
 //
 // A command gathers from the server, leaves drawing to package view, and writes
 // at most one object. Everything that it touches comes with [Env], so that
@@ -77,6 +77,8 @@ const (
 	// ExitRefused: the change's state, its content, the server's rules or your
 	// own "no" forbid it. Nothing was decided.
 	ExitRefused = 4
+	// ExitNotReady: the verdict that was asked for is not ready. All was said.
+	ExitNotReady = 5
 )
 
 type coded struct {
@@ -121,17 +123,20 @@ func Run(ctx context.Context, env Env, args []string) int {
 	if err == nil {
 		return ExitOK
 	}
+	var c coded
+	if !errors.As(err, &c) {
+		c.code = ExitError
+	}
+	if c.code == ExitNotReady {
+		return c.code
+	}
 	for i, line := range plaintext.Lines(err.Error()) {
 		if i == 0 {
 			line = "Error: " + line
 		}
 		_, _ = fmt.Fprintln(env.Err, line) // there is nowhere left to complain
 	}
-	var c coded
-	if errors.As(err, &c) {
-		return c.code
-	}
-	return ExitError
+	return c.code
 }
 
 // app is what the commands of one execution share.
@@ -149,7 +154,7 @@ func New(env Env) *cobra.Command {
 		Long: `Read and decide change requests of Tekton deployments.
 
 Exit codes: 0 done; 1 error; 2 wrong usage; 3 not found; 4 refused, by the
-change's state, its content, the server's rules or your own answer.`,
+change's state, its content, the server's rules or your own answer; 5 not ready.`,
 		Annotations:       map[string]string{cobra.CommandDisplayNameAnnotation: "tkn change"},
 		Version:           env.Version,
 		Args:              noArgs,
@@ -175,7 +180,7 @@ change's state, its content, the server's rules or your own answer.`,
 	flags.StringVarP(&a.flags.Context, "context", "c", "", "name of the kubeconfig context to use (default: kubectl config current-context)")
 	flags.StringVarP(&a.flags.Namespace, "namespace", "n", "", "namespace to use (default: from $KUBECONFIG)")
 	flags.BoolVarP(&a.flags.NoColor, "no-color", "C", false, "disable coloring (also: environment variable NO_COLOR)")
-	root.AddCommand(a.list(), a.describe(), a.approve(), a.reject(), a.attachments(), a.version())
+	root.AddCommand(a.list(), a.describe(), a.explain(), a.approve(), a.reject(), a.attachments(), a.version())
 	return root
 }
 

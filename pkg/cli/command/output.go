@@ -25,6 +25,8 @@ const (
 	outputJSON  output = "json"
 	outputYAML  output = "yaml"
 	outputName  output = "name"
+	// outputMarkdown is for issues and comments.
+	outputMarkdown output = "markdown"
 )
 
 // addTo adds the flag to a command that knows these outputs.

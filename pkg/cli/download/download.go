@@ -10,6 +10,7 @@
 package download
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -82,6 +83,32 @@ func (r Registry) Save(ctx context.Context, folder *os.Root, attachment v1alpha1
 	return outcome, nil
 }
 
+// Read fetches an attachment of at most limit bytes, to be looked at.
+func (r Registry) Read(ctx context.Context, attachment v1alpha1.Attachment, limit int64) ([]byte, error) {
+	wrap := func(err error) error {
+		return fmt.Errorf("fetch attachment %q: %w", attachment.Name, err)
+	}
+	_, digest, err := bundle.Reference(attachment.Reference)
+	switch {
+	case err != nil:
+		return nil, wrap(err)
+	case digest != attachment.Digest:
+		return nil, wrap(fmt.Errorf("its reference names %s, but its digest is %s", digest, attachment.Digest))
+	case attachment.Size > limit:
+		return nil, wrap(fmt.Errorf("it has %d bytes, and at most %d are looked at: download it with tkn change attachments", attachment.Size, limit))
+	}
+	content, err := r.open(ctx, attachment.Reference)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	defer func() { _ = content.Close() }()
+	var all bytes.Buffer
+	if err := check(&all, content, attachment.Size, digest); err != nil {
+		return nil, wrap(err)
+	}
+	return all.Bytes(), nil
+}
+
 func (r Registry) open(ctx context.Context, reference string) (io.ReadCloser, error) {
 	options := []remote.Option{remote.WithContext(ctx), remote.WithUserAgent("tkn-change")}
 	if r.Keychain == nil {
@@ -118,10 +145,18 @@ func store(folder *os.Root, file string, content io.Reader, size int64, digest s
 			err = errors.Join(err, folder.Remove(temporary))
 		}
 	}()
+	if err := errors.Join(check(out, content, size, digest), out.Close()); err != nil {
+		return err
+	}
+	return folder.Rename(temporary, file)
+}
+
+// check copies content and makes sure that it is what was promised.
+func check(out io.Writer, content io.Reader, size int64, digest string) error {
 	hash := sha256.New()
 	// One byte more than promised shows that there is more.
-	written, copyErr := io.Copy(io.MultiWriter(out, hash), io.LimitReader(content, size+1))
-	if err := errors.Join(copyErr, out.Close()); err != nil {
+	written, err := io.Copy(io.MultiWriter(out, hash), io.LimitReader(content, size+1))
+	if err != nil {
 		return err
 	}
 	if written != size {
@@ -130,7 +165,7 @@ func store(folder *os.Root, file string, content io.Reader, size int64, digest s
 	if got := "sha256:" + hex.EncodeToString(hash.Sum(nil)); got != digest {
 		return fmt.Errorf("the registry sent content with digest %s, but the record names %s", got, digest)
 	}
-	return folder.Rename(temporary, file)
+	return nil
 }
 
 func fileDigest(folder *os.Root, file string) (string, error) {

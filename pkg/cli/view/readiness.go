@@ -41,7 +41,7 @@ func (p *page) check(check v1alpha1.CheckResult) {
 	}
 	p.field(indent, "Tool", orNone(check.Tool))
 	p.field(indent, "Rule", orNone(check.Rule))
-	reason, remedy := explain(check)
+	reason, remedy := SplitReason(check)
 	p.text(indent, "Reason", reason, 8)
 	if check.Evidence != "" {
 		p.field(indent, "Evidence", plaintext.Line(check.Evidence))
@@ -53,9 +53,9 @@ func (p *page) check(check v1alpha1.CheckResult) {
 // package readiness writes it.
 const unblockMark = "; to unblock: "
 
-// explain divides the reason of a check into why it blocks and what would
+// SplitReason divides the reason of a check into why it blocks and what would
 // unblock it.
-func explain(check v1alpha1.CheckResult) (reason, remedy string) {
+func SplitReason(check v1alpha1.CheckResult) (reason, remedy string) {
 	if reason, remedy, found := strings.Cut(check.Reason, unblockMark); found {
 		return reason, remedy
 	}

@@ -158,7 +158,7 @@ func TestExplainReadsWhatReadinessWrites(t *testing.T) {
 	verdict := readiness.Verdict{Blocked: 1, Checks: []readiness.Check{{
 		Outcome: readiness.Block, Message: "the evidence is a failure", Unblock: "let the tests pass",
 	}}}
-	reason, remedy := explain(verdict.API().Blocking[0])
+	reason, remedy := SplitReason(verdict.API().Blocking[0])
 	got, want := []string{reason, remedy}, []string{"the evidence is a failure", "let the tests pass"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -227,6 +227,10 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 		other := *approval.DeepCopy()
 		other.Name, other.Spec.ContentHash = "other", "x"
 
+		var explanation Explanation
+		poison(reflect.ValueOf(&explanation).Elem())
+		explanation.Answer = AnswerOf(&change, explanation.Verdict)
+
 		var b bytes.Buffer
 		detail := Detail{Change: &change, Approvals: []v1alpha1.ChangeApproval{approval, other}, Resume: hostile, Notes: []string{hostile}}
 		for _, err := range []error{
@@ -234,6 +238,8 @@ func TestNothingHostileReachesTheTerminal(t *testing.T) {
 			List(&b, terminal.Style{}, []v1alpha1.ChangeRequest{change}, ListOptions{AllNamespaces: true}),
 			Review(&b, terminal.Style{}, &change, []string{hostile}),
 			Attachments(&b, terminal.Style{}, &change, AllAttachments(&change)),
+			Explain(&b, terminal.Style{}, explanation, ExplainOptions{}),
+			ExplainMarkdown(&b, explanation),
 		} {
 			if err != nil {
 				t.Fatal(err)
