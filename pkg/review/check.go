@@ -12,11 +12,13 @@ import (
 	"github.com/countersign-dev/countersign/pkg/forge"
 )
 
-// Bounds on the texts of a result, in bytes.
+// Bounds on the texts of a result, in bytes, and on the people that it names of
+// one pull request. No policy asks for so many.
 const (
-	maxName = 100
-	maxText = 250
-	maxURL  = 2048
+	maxName   = 100
+	maxText   = 250
+	maxURL    = 1024
+	maxPeople = 20
 )
 
 // Remedies, for people.
@@ -251,7 +253,9 @@ func approvals(pr PullRequest, m makers, out *PullRequestOutcome) {
 			out.ignore(review.Reviewer, reason, message)
 			continue
 		}
-		out.Approvals = append(out.Approvals, plaintext.Clip(review.Reviewer.Login, maxName))
+		if len(out.Approvals) < maxPeople {
+			out.Approvals = append(out.Approvals, plaintext.Clip(review.Reviewer.Login, maxName))
+		}
 	}
 }
 
@@ -314,10 +318,11 @@ func exempt(in Input, pr PullRequest, m makers, out *PullRequestOutcome) *forge.
 }
 
 func (o *PullRequestOutcome) ignore(who forge.Account, reason Reason, message string) {
-	o.Ignored = append(o.Ignored, Ignored{By: plaintext.Clip(who.Login, maxName), Reason: reason, Message: message})
+	if len(o.Ignored) < maxPeople {
+		o.Ignored = append(o.Ignored, Ignored{By: plaintext.Clip(who.Login, maxName), Reason: reason, Message: message})
+	}
 }
 
 func (o *PullRequestOutcome) ignoreLabel(who forge.Account, reason Reason, message string) {
-	o.ignore(who, reason, message)
-	o.Ignored[len(o.Ignored)-1].Label = true
+	o.Ignored = append(o.Ignored, Ignored{By: plaintext.Clip(who.Login, maxName), Reason: reason, Label: true, Message: message})
 }
