@@ -57,8 +57,8 @@ func read(data []byte) (value, error) {
 	if err != nil {
 		return value{}, err
 	}
-	if _, _, err := r.token(); !errors.Is(err, io.EOF) {
-		return value{}, Problem{Position: r.position(r.next()), Message: "there is something after the end of the document"}
+	if _, at, err := r.token(); !errors.Is(err, io.EOF) {
+		return value{}, Problem{Position: at, Message: "there is something after the end of the document"}
 	}
 	return v, nil
 }
@@ -115,26 +115,28 @@ func (r *reader) next() int {
 }
 
 func (r *reader) token() (json.Token, Position, error) {
-	at := r.position(r.next())
+	next := r.next()
+	at := r.position(next)
 	token, err := r.decoder.Token()
 	var syntax *json.SyntaxError
 	switch {
 	case errors.As(err, &syntax):
-		// The offset is behind the character that is wrong.
-		return nil, at, Problem{Position: r.position(max(int(syntax.Offset)-1, 0)), Message: "this is not JSON: " + syntax.Error()}
+		// Its offset is behind the character that is wrong, or before the spaces
+		// that precede it.
+		return nil, at, Problem{Position: r.position(max(int(syntax.Offset)-1, next)), Message: "this is not JSON: " + syntax.Error()}
 	case errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, at, Problem{Position: r.position(len(r.data)), Message: "this is not JSON: the document ends in the middle"}
+		return nil, at, r.ended(io.EOF)
 	}
 	return token, at, err
 }
 
 func (r *reader) value(depth int) (value, error) {
 	token, at, err := r.token()
-	if errors.Is(err, io.EOF) {
+	if errors.Is(err, io.EOF) && depth == 0 {
 		return value{}, Problem{Position: at, Message: "this is not JSON: there is nothing here"}
 	}
 	if err != nil {
-		return value{}, err
+		return value{}, r.ended(err)
 	}
 	v := value{at: at}
 	switch t := token.(type) {
@@ -169,14 +171,14 @@ func (r *reader) list(v value, depth int) (value, error) {
 		v.items = append(v.items, item)
 	}
 	_, _, err := r.token()
-	return v, ended(err)
+	return v, r.ended(err)
 }
 
 func (r *reader) object(v value, depth int) (value, error) {
 	for r.decoder.More() {
 		key, at, err := r.token()
 		if err != nil {
-			return value{}, ended(err)
+			return value{}, r.ended(err)
 		}
 		name, ok := key.(string)
 		if !ok {
@@ -189,13 +191,13 @@ func (r *reader) object(v value, depth int) (value, error) {
 		v.members = append(v.members, member{key: name, at: at, value: inner})
 	}
 	_, _, err := r.token()
-	return v, ended(err)
+	return v, r.ended(err)
 }
 
-// ended makes the end of input inside a document an error of its own.
-func ended(err error) error {
+// ended makes the end of input inside a document a problem.
+func (r *reader) ended(err error) error {
 	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+		return Problem{Position: r.position(len(r.data)), Message: "this is not JSON: the document ends in the middle"}
 	}
 	return err
 }
