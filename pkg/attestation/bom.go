@@ -37,7 +37,7 @@ func judgeCycloneDX(s *Statement, _ v1alpha1.AttestationRule, _ Image, f finding
 	switch {
 	case p.Format != "CycloneDX" || !strings.HasPrefix(p.Version, "1."):
 		return f.fail(ReasonUnreadable, "the bill of materials is not CycloneDX 1: bomFormat %q, specVersion %q", clip(p.Format), clip(p.Version))
-	case p.Components == nil && (p.Metadata.Component == nil || p.Metadata.Component.Name == ""):
+	case len(p.Components) == 0 && (p.Metadata.Component == nil || p.Metadata.Component.Name == ""):
 		return f.fail(ReasonResultMissing, "the bill of materials lists nothing, not even what it is about")
 	}
 	return f.accept("CycloneDX %s with %d components", clip(p.Version), len(p.Components))
