@@ -153,6 +153,8 @@ func safe() *ast.Capabilities {
 // beginning of it.
 var refused = []string{
 	"http.", "net.", "opa.", "providers.", "rego.", "io.jwt.encode_sign", "io.jwt.encode_sign_raw",
+	// They fetch what a schema refers to.
+	"json.match_schema", "json.verify_schema",
 	// They make much of little.
 	"numbers.range", "numbers.range_step",
 }
@@ -181,8 +183,11 @@ func (p *Policy) decide(ctx context.Context, in readiness.Input) readiness.Decis
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
 	problem := func(format string, args ...any) readiness.Decision {
-		if ctx.Err() != nil {
+		switch {
+		case errors.Is(ctx.Err(), context.DeadlineExceeded):
 			return readiness.Decision{Problem: fmt.Sprintf("it took longer than %s", p.limit)}
+		case ctx.Err() != nil:
+			return readiness.Decision{Problem: "the run was cancelled"}
 		}
 		return readiness.Decision{Problem: plaintext.Clip(fmt.Sprintf(format, args...), 1000)}
 	}
@@ -227,6 +232,10 @@ func (p *Policy) decide(ctx context.Context, in readiness.Input) readiness.Decis
 		return problem("allow is undefined: give it a default, as in default allow := false")
 	case !isBool:
 		return problem("allow is %.200q, which is neither true nor false", fmt.Sprint(value))
+	}
+	if ctx.Err() != nil {
+		// Fast policies do not notice.
+		return problem("")
 	}
 	decision := readiness.Decision{Allow: allow}
 	if len(p.compiler.GetRules(ast.MustParseRef("data."+Package+".table_results"))) == 0 {
