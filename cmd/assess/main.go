@@ -11,6 +11,7 @@ import (
 	"github.com/countersign-dev/countersign/internal/assess"
 	"github.com/countersign-dev/countersign/internal/step"
 	_ "github.com/countersign-dev/countersign/pkg/evidence/drivers"
+	_ "github.com/countersign-dev/countersign/pkg/signature/kms"
 )
 
 func main() {
@@ -55,7 +56,7 @@ Without a pod it uses the cluster of KUBECONFIG, the AWS and Docker credentials 
 	params.InventoryFlags(flags)
 	params.PromotionFlags(flags)
 	params.ConfigFlags(flags)
-	flags.StringVar(&params.LockerURL, "locker-url", "", "evidence locker: s3://bucket?region=…&endpoint=…, or file:///folder")
+	flags.StringVar(&params.LockerURL, "locker-url", "", "evidence locker: s3://, gs:// or azblob://bucket?…, or file:///folder")
 	flags.StringVar(&params.ChangeRequestID, "change-request-id", assess.NoChangeRequest, "change request of an earlier run to take up; notAvailable opens one")
 	params.RunFlags(flags)
 	params.CommonFlags(flags)

@@ -15,6 +15,7 @@ import (
 	"github.com/countersign-dev/countersign/internal/step"
 	"github.com/countersign-dev/countersign/internal/step/credential"
 	_ "github.com/countersign-dev/countersign/pkg/evidence/drivers"
+	_ "github.com/countersign-dev/countersign/pkg/signature/kms"
 )
 
 func main() {
@@ -57,7 +58,7 @@ be reached or is not recorded yet; 2 a parameter is wrong; 3 refused.`,
 	flags.StringVar(&params.Namespace, "namespace", "", "its namespace")
 	flags.StringVar(&params.ChangeRequestID, "change-request-id", assess.NoChangeRequest, "the run's parameter: the change request that it was given, or notAvailable")
 	flags.StringVar(&params.DeployStatus, "deploy-status", closing.StatusNone, "$(tasks.deploy.status): Succeeded, Failed or None")
-	flags.StringVar(&params.LockerURL, "locker-url", "", "evidence locker: s3://bucket?region=…&endpoint=…, or file:///folder")
+	flags.StringVar(&params.LockerURL, "locker-url", "", "evidence locker: s3://, gs:// or azblob://bucket?…, or file:///folder")
 	flags.StringVar(&params.BundleRepository, "bundle-repository", "", "OCI repository for the closing artefacts, as registry/repository")
 	flags.DurationVar(&params.RollbackWait, "rollback-wait", 30*time.Minute, "longest wait for a rollback; less if the time for finally is shorter")
 	flags.DurationVar(&params.RecordWait, "record-wait", 2*time.Minute, "longest wait for the controller to record the conclusion")

@@ -13,41 +13,37 @@ import (
 	"github.com/countersign-dev/countersign/internal/assess"
 	"github.com/countersign-dev/countersign/internal/step"
 	_ "github.com/countersign-dev/countersign/pkg/evidence/drivers"
+	_ "github.com/countersign-dev/countersign/pkg/signature/kms"
 )
 
 func main() {
 	var (
-		question     assess.Question
-		locker       step.Workspace
+		params       assess.Params
+		secrets      assess.Secrets
 		results      step.Results
 		dir, summary string
-		namespace    string
 		all          bool
 	)
 	cmd := &cobra.Command{
 		Use:   "readiness",
 		Short: "Judge the evidence of what would be deployed",
-		Long: `Reads the evidence of what step inventory found, decides DEPLOYMENT_READY, prints every check with
-its reason, and writes the summary and readiness.json into the folder. Which checks are required is
-the word of the ChangePolicy that selects the namespace.
+		Long: `Reads the evidence of what step inventory found, verifies the signatures, attestations and reviews
+that the policy demands, decides DEPLOYMENT_READY, prints every check with its reason, and writes the
+summary and readiness.json into the folder. The rules are those of the ChangePolicy that selects the
+namespace, and of the checks file or policy in Rego of the configuration repository.
 
 A verdict that is not ready is no error: exit codes are 0 done, 1 something could not be reached,
-2 a parameter is wrong or no policy applies.`,
+2 a parameter or a rule is wrong or no policy applies.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := step.UseLockerSecret(locker); err != nil {
+			if err := secrets.Use(&params); err != nil {
 				return err
 			}
 			clients, err := assess.NewClients(cmd.OutOrStdout(), true)
 			if err != nil {
 				return err
 			}
-			policy, err := assess.GatherPolicy(cmd.Context(), clients.Cluster, namespace)
-			if err != nil {
-				return err
-			}
-			question.Required, question.Now = policy.Spec.RequiredChecks, clients.Now()
-			answer, err := assess.ReadinessStep(cmd.Context(), question, dir, all, summary, clients)
+			answer, err := assess.ReadinessStep(cmd.Context(), &params, dir, all, summary, clients)
 			if err != nil {
 				return err
 			}
@@ -56,13 +52,18 @@ A verdict that is not ready is no error: exit codes are 0 done, 1 something coul
 	}
 	flags := cmd.Flags()
 	flags.SortFlags = false
-	flags.StringVar(&question.LockerURL, "locker-url", "", "evidence locker: s3://bucket?region=…&endpoint=…, or file:///folder")
-	flags.StringVar(&question.Run, "pipeline-run-name", "", "name of the PipelineRun, for the summary")
-	flags.StringVar(&namespace, "namespace", "", "namespace whose policy applies")
-	flags.BoolVar(&all, "all", false, "judge all entries of the target, and not the delta only")
-	flags.StringVar(&summary, "summary", assess.FileDeltaSummary, "file name of the summary")
+	flags.StringVar(&params.LockerURL, "locker-url", "", "evidence locker: s3://, gs:// or azblob://bucket?…, or file:///folder")
+	flags.StringVar(&params.SourceEnvironment, "source-environment", "master", "environment that entries are promoted from")
+	flags.StringVar(&params.Region, "region", "", "region of the environment; empty if it has only one")
+	params.RuleFlags(flags)
+	flags.StringVar(&params.Run.Name, "pipeline-run-name", "", "name of the PipelineRun, for the summary")
+	flags.StringVar(&params.Namespace, "namespace", "", "namespace whose policy applies")
+	flags.BoolVar(&all, "all", false, "judge all entries of the target after the deployment, and not the delta before it")
+	flags.StringVar(&summary, "summary", assess.FileDeltaSummary, "file name of the summary; the same in Markdown lies beside it")
 	flags.StringVar(&dir, "dir", ".", "folder that step inventory wrote to")
-	step.AddWorkspace(flags, &locker, "locker", "the AWS tools' files credentials and config")
+	step.AddWorkspace(flags, &secrets.Forge, "forge-read", "key token and optionally username and ca.crt, to read repositories and reviews")
+	step.AddWorkspace(flags, &secrets.Locker, "locker", "the AWS tools' files credentials and config")
+	step.AddWorkspace(flags, &secrets.Registry, "registry", "Docker's config.json")
 	step.AddResults(flags, &results, "deployment-ready")
 	step.Main(cmd)
 }

@@ -7,9 +7,15 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/countersign-dev/countersign/internal/step"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/checks"
+	"github.com/countersign-dev/countersign/pkg/evidence"
+	"github.com/countersign-dev/countersign/pkg/forge"
+	"github.com/countersign-dev/countersign/pkg/inventory"
+	"github.com/countersign-dev/countersign/pkg/signature"
 	"github.com/countersign-dev/countersign/pkg/stage"
 )
 
@@ -103,6 +109,9 @@ func open(ctx context.Context, p *Params, c *Clients) (*v1alpha1.ChangeRequest, 
 	if err != nil {
 		return nil, err
 	}
+	if err := facts.Verified.Store(ctx, p.LockerURL, c.Progress); err != nil {
+		return nil, err
+	}
 	cr, err := Apply(ctx, p, draft, c)
 	if err != nil {
 		return nil, err
@@ -121,16 +130,17 @@ func gather(ctx context.Context, p *Params, c *Clients) (*Facts, *Answer, error)
 		return nil, nil, nil
 	}
 
-	f := &Facts{Inventory: i, Now: c.Now()}
+	f := &Facts{Inventory: i, Now: c.Now().UTC().Truncate(time.Second)}
+	openForge := sync.OnceValues(func() (forge.Forge, error) { return c.forge(ctx, p) })
 	var (
-		answer                            *Answer
-		promotionErr, configErr, judgeErr error
+		found                                        *Examined
+		promotionErr, configErr, examineErr, ruleErr error
 	)
 	paramsErr := p.CheckChange()
 	parallel(
 		func() {
 			if i != nil && i.history != nil {
-				f.Promotion, promotionErr = GatherPromotion(ctx, p, i, c)
+				f.Promotion, promotionErr = GatherPromotion(ctx, p, i, openForge, c)
 			}
 		},
 		func() {
@@ -139,31 +149,92 @@ func gather(ctx context.Context, p *Params, c *Clients) (*Facts, *Answer, error)
 			}
 		},
 		func() {
-			answer, judgeErr = judge(ctx, p, i, inventoryErr == nil && p.LockerURL != "", c)
+			ask := inventoryErr == nil && p.LockerURL != ""
+			found, examineErr = examine(ctx, p, i, ask, openForge, f.Now, c)
 		},
 	)
-	if err := step.Join(paramsErr, p.CheckLocker(), inventoryErr, promotionErr, configErr, judgeErr); err != nil {
+	var rules Rules
+	if f.Config != nil && found != nil {
+		rules, ruleErr = f.Config.Gating.Parse(found.Policy)
+	}
+	if err := step.Join(paramsErr, p.CheckLocker(), inventoryErr, promotionErr, configErr, examineErr, ruleErr); err != nil {
 		return nil, nil, err
 	}
-	f.Verdict, f.Summary = answer.Verdict, answer.Summary
+	f.Verified = found.Verified
+	answer, err := Judge(ctx, Question{
+		Evidence: found.Evidence, Deleted: i.Deleted, Verified: found.Verified, Rules: rules,
+		Phase: checks.PreDeployment, Source: p.SourceEnvironment, Target: p.Target(), Run: p.Run.Name, Now: f.Now,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	f.Verdict, f.Summary, f.SummaryText = answer.Verdict, answer.Summary, answer.Text
 	return f, answer, nil
 }
 
-// judge asks the policy, and then the locker.
-func judge(ctx context.Context, p *Params, i *Inventory, ask bool, c *Clients) (*Answer, error) {
+// Examined is what the policy, the locker, the registry and the forge say of
+// the entries that are to be deployed.
+type Examined struct {
+	Policy   *v1alpha1.ChangePolicy
+	Evidence *evidence.Collection
+	Verified Verified
+}
+
+// examine asks the policy, and then, if what would be deployed is known, side by
+// side the locker and whatever else the policy demands.
+func examine(ctx context.Context, p *Params, i *Inventory, ask bool, openForge func() (forge.Forge, error), now time.Time, c *Clients) (*Examined, error) {
 	policy, err := GatherPolicy(ctx, c.Cluster, p.Namespace)
 	if err != nil {
 		return nil, err
 	}
-	refused := checkRepository(p.BundleRepository, policy)
-	if !ask {
-		return nil, refused
+	if err := checkRepository(p.BundleRepository, policy); err != nil || !ask {
+		return &Examined{Policy: policy}, err
 	}
-	answer, err := GatherEvidence(ctx, Question{
-		LockerURL: p.LockerURL, Entries: i.Deployed(), Deleted: i.Deleted,
-		Required: policy.Spec.RequiredChecks, Run: p.Run.Name, Now: c.Now(),
-	}, c.Progress)
-	return answer, step.Join(refused, err)
+	return verifyAndRead(ctx, p, policy, i, i.Deployed(), openForge, now, c)
+}
+
+// verifyAndRead reads the evidence of entries and verifies what the policy
+// demands.
+func verifyAndRead(ctx context.Context, p *Params, policy *v1alpha1.ChangePolicy, i *Inventory, entries []inventory.Entry, openForge func() (forge.Forge, error), now time.Time, c *Clients) (*Examined, error) {
+	found := &Examined{Policy: policy}
+	trust, err := Trust(ctx, policy)
+	if err != nil {
+		return found, err
+	}
+	var (
+		artifacts, reviews                Verified
+		readErr, artifactsErr, reviewsErr error
+	)
+	parallel(
+		func() {
+			found.Evidence, readErr = readLocker(ctx, p.LockerURL, policy, trust, entries, c.Progress)
+		},
+		func() {
+			artifacts, artifactsErr = VerifyArtifacts(ctx, policy, trust, entries, p.Run.Name, now, c.Progress)
+		},
+		func() {
+			if policy.Spec.PeerReview == nil || i.repo == nil {
+				return
+			}
+			f, err := openForge()
+			if err != nil {
+				reviewsErr = err
+				return
+			}
+			reviews, reviewsErr = VerifyReviews(ctx, policy, f, i.repo, i.Range, Origin(p.Run), now, c.Progress)
+		},
+	)
+	found.Verified = artifacts.With(reviews)
+	return found, step.Join(readErr, artifactsErr, reviewsErr)
+}
+
+func readLocker(ctx context.Context, url string, policy *v1alpha1.ChangePolicy, trust *signature.Trust, entries []inventory.Entry, progress *step.Progress) (*evidence.Collection, error) {
+	locker, err := OpenLocker(ctx, url, policy, trust)
+	if err != nil {
+		return nil, err
+	}
+	defer locker.Close()
+	return ReadEvidence(ctx, locker, entries, progress)
 }
 
 func parallel(work ...func()) {

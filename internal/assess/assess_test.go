@@ -89,6 +89,7 @@ func TestAFirstDeploymentOpensAChangeRequestWithEverythingInIt(t *testing.T) {
 	wantNames := []string{
 		"Deployment BOM deployment-bom.json application/vnd.cyclonedx+json; version=1.6",
 		"Delta Summary delta-summary.json application/json",
+		"Delta Summary (Markdown) delta-summary.md text/markdown",
 		"Evidence Checks Config File evidence-checks-config.json application/json",
 		"Compliance Profile compliance-profile.yaml application/yaml",
 	}

@@ -49,7 +49,9 @@ type Config struct {
 	Stages []v1alpha1.Stage `json:"stages"`
 	// Members are the files of the repository.
 	Members []bundle.Member `json:"-"`
-	// Documents are the files that were asked for as attachments.
+	// Gating are the rules for evidence that the repository has.
+	Gating Gating `json:"-"`
+	// Documents are the files that become attachments.
 	Documents []Document `json:"-"`
 }
 
@@ -63,10 +65,24 @@ func GatherConfig(ctx context.Context, p *Params, progress *step.Progress) (*Con
 		return nil, err
 	}
 	done(fmt.Sprintf("branch %s is at %.12s, %d files", c.Revision, c.Commit, len(c.Members)), nil)
-	stages, stageErr := c.stages(p.tasks())
-	documents, documentErr := c.documents(p)
-	c.Stages, c.Documents = stages, documents
-	return c, step.Join(stageErr, documentErr)
+	var stageErr, gatingErr, documentErr error
+	c.Stages, stageErr = c.stages(p.tasks())
+	c.Gating, gatingErr = c.gating(p)
+	c.Documents, documentErr = c.documents(p)
+	return c, step.Join(stageErr, gatingErr, documentErr)
+}
+
+// GatherGating reads the rules for evidence of the configuration repository, and
+// nothing else of it.
+func GatherGating(ctx context.Context, p *Params, progress *step.Progress) (Gating, error) {
+	done := progress.Begin("Configuration %s", p.ConfigURL)
+	c, err := readConfig(ctx, p)
+	if err != nil {
+		done("", err)
+		return Gating{}, err
+	}
+	done(fmt.Sprintf("branch %s is at %.12s", c.Revision, c.Commit), nil)
+	return c.gating(p)
 }
 
 // readConfig clones the repository to disk, with the same care as an inventory,
@@ -225,27 +241,32 @@ func missing(err error) string {
 	return err.Error()
 }
 
-// documents are the attachments that the run's parameters ask for: exactly those.
+// documents are the attachments that come from the repository: the rules for
+// evidence, and the compliance profile.
 func (c *Config) documents(p *Params) ([]Document, error) {
-	var (
-		documents []Document
-		problems  []string
-	)
-	for _, wanted := range []struct{ parameter, path, name, file string }{
-		{"evidence-checks-config-path", p.EvidenceChecksConfigPath, AttachmentEvidenceChecks, "evidence-checks-config" + path.Ext(p.EvidenceChecksConfigPath)},
-		{"compliance-profile-path", p.ComplianceProfilePath, AttachmentComplianceProfile, "compliance-profile" + path.Ext(p.ComplianceProfilePath)},
-	} {
-		if wanted.path == "" {
-			continue
-		}
-		content, err := c.file(strings.TrimPrefix(wanted.path, "./"))
-		if err != nil {
-			problems = append(problems, fmt.Sprintf("parameter %s is %.120q: %s in configuration repository %s at %.12s", wanted.parameter, wanted.path, missing(err), c.URL, c.Commit))
-			continue
-		}
-		documents = append(documents, Document{Name: wanted.name, FileName: wanted.file, MediaType: mediaType(wanted.path), Content: content})
+	var documents []Document
+	if file := c.Gating.Checks; file != nil {
+		documents = append(documents, Document{
+			Name: AttachmentEvidenceChecks, FileName: "evidence-checks-config" + path.Ext(file.Path), MediaType: mediaType(file.Path), Content: file.Content,
+		})
 	}
-	return documents, step.Invalid(problems...)
+	if modules := c.Gating.Rego; len(modules) > 0 {
+		var text []byte
+		for _, m := range modules {
+			text = fmt.Appendf(text, "# %s\n%s\n", m.Path, m.Content)
+		}
+		documents = append(documents, Document{Name: AttachmentEvidencePolicy, FileName: "evidence-policy.rego", MediaType: "text/plain", Content: text})
+	}
+	if p.ComplianceProfilePath == "" {
+		return documents, nil
+	}
+	content, err := c.file(clean(p.ComplianceProfilePath))
+	if err != nil {
+		return documents, step.Invalid(fmt.Sprintf("parameter compliance-profile-path is %.120q: %s in configuration repository %s at %.12s", p.ComplianceProfilePath, missing(err), c.URL, c.Commit))
+	}
+	return append(documents, Document{
+		Name: AttachmentComplianceProfile, FileName: "compliance-profile" + path.Ext(p.ComplianceProfilePath), MediaType: mediaType(p.ComplianceProfilePath), Content: content,
+	}), nil
 }
 
 // mediaType is that of a file by its name, for the kinds that profiles and

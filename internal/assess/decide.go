@@ -12,6 +12,7 @@ import (
 
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/bundle"
+	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/pkg/inventory"
 	"github.com/countersign-dev/countersign/pkg/promotion"
 	"github.com/countersign-dev/countersign/pkg/readiness"
@@ -22,7 +23,9 @@ import (
 const (
 	AttachmentDeploymentBOM     = "Deployment BOM"
 	AttachmentDeltaSummary      = "Delta Summary"
+	AttachmentDeltaSummaryText  = "Delta Summary (Markdown)"
 	AttachmentEvidenceChecks    = "Evidence Checks Config File"
+	AttachmentEvidencePolicy    = "Evidence Policy"
 	AttachmentComplianceProfile = "Compliance Profile"
 )
 
@@ -36,6 +39,9 @@ const (
 	FolderConfig      = "config"
 	FileDeploymentBOM = "deployment-bom.json"
 	FileDeltaSummary  = "delta-summary.json"
+	FileDeltaText     = "delta-summary.md"
+	FileGating        = "gating.json"
+	FileVerified      = "verified.json"
 )
 
 const mediaTypeJSON = "application/json"
@@ -48,9 +54,11 @@ type Facts struct {
 	Inventory *Inventory
 	Promotion *Promotion
 	Config    *Config
-	// Verdict of readiness and its Delta Summary.
-	Verdict readiness.Verdict
-	Summary []byte
+	// Verified is what the run found out itself.
+	Verified Verified
+	// Verdict of readiness and its Delta Summary, as JSON and as Markdown.
+	Verdict              readiness.Verdict
+	Summary, SummaryText []byte
 	// BOM is the Deployment BOM; nil to have it made.
 	BOM []byte
 	Now time.Time
@@ -76,6 +84,12 @@ type changeFile struct {
 	Inventory     v1alpha1.InventoryRange `json:"inventory"`
 	PromotionPR   v1alpha1.PromotionPR    `json:"promotionPR"`
 	Configuration *Config                 `json:"configuration"`
+}
+
+// verifiedFile is verified.json: the evidence that the run made itself. The end
+// of the run takes from it what cannot be found out again.
+type verifiedFile struct {
+	Evidence []*evidence.Evidence `json:"evidence"`
 }
 
 // Decide makes the draft of a change request. It is a function of its input
@@ -131,6 +145,8 @@ func (d *Draft) fill(f *Facts, bom []byte) error {
 		{FileDelta, list(f.Inventory.Changed)},
 		{FileDeletions, list(f.Inventory.Deleted)},
 		{FileEntries, list(f.Inventory.Names())},
+		{FileGating, f.Config.Gating},
+		{FileVerified, verifiedFile{Evidence: f.Verified.Evidence}},
 	} {
 		content, err := json.MarshalIndent(file.value, "", "  ")
 		if err != nil {
@@ -147,6 +163,7 @@ func (d *Draft) fill(f *Facts, bom []byte) error {
 	documents := append([]Document{
 		{Name: AttachmentDeploymentBOM, FileName: FileDeploymentBOM, MediaType: sbom.MediaType, Content: bom},
 		{Name: AttachmentDeltaSummary, FileName: FileDeltaSummary, MediaType: mediaTypeJSON, Content: f.Summary},
+		{Name: AttachmentDeltaSummaryText, FileName: FileDeltaText, MediaType: "text/markdown", Content: f.SummaryText},
 	}, f.Config.Documents...)
 	for _, doc := range documents {
 		d.Items = append(d.Items, bundle.File(doc.FileName, doc.MediaType, doc.Content))

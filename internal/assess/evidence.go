@@ -11,20 +11,27 @@ import (
 
 	"github.com/countersign-dev/countersign/internal/step"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
+	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/pkg/inventory"
 	"github.com/countersign-dev/countersign/pkg/readiness"
+	"github.com/countersign-dev/countersign/pkg/rego"
 )
 
 // Question is what readiness is asked about.
 type Question struct {
-	LockerURL string
-	// Entries whose evidence is judged.
-	Entries []inventory.Entry
+	// Evidence of the entries, as the locker has it.
+	Evidence *evidence.Collection
 	// Deleted names entries that go and need no evidence.
 	Deleted []string
-	// Required checks of the policy; nil for the built-in ones.
-	Required []v1alpha1.RequiredChecks
+	// Verified is what the run found out itself.
+	Verified Verified
+	Rules    Rules
+	// Phase whose section of the checks file counts.
+	Phase checks.Phase
+	// Source is the environment that is promoted from.
+	Source string
+	Target v1alpha1.Target
 	// Run names the run in the summary.
 	Run string
 	Now time.Time
@@ -34,8 +41,9 @@ type Question struct {
 type Answer struct {
 	Verdict    readiness.Verdict
 	Collection *evidence.Collection
-	// Summary is the document, Delta Summary or Closing Summary.
-	Summary []byte
+	// Summary is the document, Delta Summary or Closing Summary; Text is the same
+	// for people to read, in Markdown.
+	Summary, Text []byte
 }
 
 // Components are entries as the evidence locker is asked about them.
@@ -58,41 +66,57 @@ func Components(entries []inventory.Entry) []evidence.Component {
 	return components
 }
 
-// Judge reads the evidence of entries from an open locker and reaches the
-// verdict.
-func Judge(ctx context.Context, locker *evidence.Locker, q Question) (*Answer, error) {
-	collection, err := locker.Read(ctx, Components(q.Entries))
+// ReadEvidence reads what an open locker has about entries.
+func ReadEvidence(ctx context.Context, locker *evidence.Locker, entries []inventory.Entry, progress *step.Progress) (*evidence.Collection, error) {
+	done := progress.Begin("Evidence of %d entries", len(entries))
+	collection, err := locker.Read(ctx, Components(entries))
 	if err != nil {
+		done("", err)
 		return nil, err
 	}
-	a := &Answer{Collection: collection}
-	a.Verdict = readiness.Evaluate(readiness.Input{Evidence: collection, Deleted: q.Deleted, Required: q.Required, Now: q.Now})
-	summary, err := readiness.Summarise(collection, a.Verdict, q.Run, q.Now)
+	records := 0
+	for _, asset := range collection.Assets {
+		records += len(asset.Evidences)
+	}
+	done(fmt.Sprintf("%d records about %d assets", records, len(collection.Assets)), nil)
+	return collection, nil
+}
+
+// Judge reaches the verdict on what was read and verified. It asks nobody.
+func Judge(ctx context.Context, q Question) (*Answer, error) {
+	a := &Answer{Collection: q.Evidence}
+	if q.Verified.Change != nil {
+		a.Collection.AddChange(*q.Verified.Change)
+	}
+	for _, record := range q.Verified.Evidence {
+		if err := a.Collection.Add(record); err != nil {
+			return nil, err
+		}
+	}
+	in := readiness.Input{
+		Evidence: a.Collection, Deleted: q.Deleted, Demanded: q.Verified.Demanded,
+		Required: q.Rules.Policy.Spec.RequiredChecks, RequiredBy: "ChangePolicy " + q.Rules.Policy.Name,
+		Checks: q.Rules.Checks, Phase: q.Phase, Now: q.Now,
+		Source: checks.Environment{Name: q.Source},
+		Target: checks.Environment{Name: q.Target.Environment, Region: q.Target.Region},
+	}
+	if q.Rules.Rego != nil {
+		a.Verdict = rego.Evaluate(ctx, q.Rules.Rego, in)
+	} else {
+		a.Verdict = readiness.Evaluate(in)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	summary, err := readiness.Summarise(a.Collection, a.Verdict, q.Run, q.Now)
 	if err != nil {
 		return nil, fmt.Errorf("summarise the evidence: %w", err)
 	}
+	a.Text = []byte(summary.Markdown())
 	if a.Summary, err = summary.JSON(); err != nil {
 		return nil, fmt.Errorf("summarise the evidence: %w", err)
 	}
 	return a, nil
-}
-
-// GatherEvidence opens the locker and judges.
-func GatherEvidence(ctx context.Context, q Question, progress *step.Progress) (*Answer, error) {
-	done := progress.Begin("Evidence of %d entries", len(q.Entries))
-	locker, err := evidence.Open(ctx, q.LockerURL)
-	if err != nil {
-		done("", err)
-		return nil, err
-	}
-	defer locker.Close()
-	answer, err := Judge(ctx, locker, q)
-	if err != nil {
-		done("", err)
-		return nil, err
-	}
-	done(fmt.Sprintf("%d checks passed, %d block", answer.Verdict.Passed, answer.Verdict.Blocked), nil)
-	return answer, nil
 }
 
 // Show prints the verdict's table, whose last line is DEPLOYMENT_READY=….

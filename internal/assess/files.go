@@ -11,6 +11,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 
 	"github.com/countersign-dev/countersign/internal/step"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
@@ -131,13 +132,24 @@ func LoadFacts(dir string) (*Facts, error) {
 	if f.Summary, err = LoadFile(dir, FileDeltaSummary); err != nil {
 		return nil, err
 	}
+	if f.SummaryText, err = LoadFile(dir, FileDeltaText); err != nil {
+		return nil, err
+	}
+	var verified verifiedFile
+	if err := LoadJSON(dir, FileVerified, &verified); err != nil {
+		return nil, err
+	}
+	f.Verified.Evidence = verified.Evidence
 	f.BOM, err = LoadFile(dir, FileDeploymentBOM)
 	return f, err
 }
 
-// SaveAnswer writes a verdict and its summary.
-func SaveAnswer(dir, summary string, a *Answer) error {
-	return errors.Join(SaveJSON(dir, FileReadiness, a.Verdict), SaveFile(dir, summary, a.Summary))
+// SaveAnswer writes a verdict, its summary as JSON and, beside it, as Markdown,
+// and what the run found out itself.
+func SaveAnswer(dir, summary string, a *Answer, v Verified) error {
+	return errors.Join(SaveJSON(dir, FileReadiness, a.Verdict), SaveFile(dir, summary, a.Summary),
+		SaveFile(dir, strings.TrimSuffix(summary, path.Ext(summary))+".md", a.Text),
+		SaveJSON(dir, FileVerified, verifiedFile{Evidence: v.Evidence}))
 }
 
 // LoadVerdict reads the verdict that step readiness left.

@@ -38,11 +38,17 @@ func (p *Params) PromotionFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.OutageDuration, "outage-duration", "0 00:00:00", `planned outage as "d HH:mm:ss", or none`)
 }
 
-// ConfigFlags adds the flags about the configuration repository and the stages.
-func (p *Params) ConfigFlags(flags *pflag.FlagSet) {
+// RuleFlags say where the configuration repository's rules for evidence are.
+func (p *Params) RuleFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&p.ConfigURL, "config-url", "", "git URL of the configuration repository, with .pipeline-config.yaml")
 	flags.StringVar(&p.ConfigRevision, "config-revision", "main", "its branch")
-	flags.StringVar(&p.EvidenceChecksConfigPath, "evidence-checks-config-path", "", "file in the configuration repository to attach as Evidence Checks Config File")
+	flags.StringVar(&p.EvidenceChecksConfigPath, "evidence-checks-config-path", "", "checks file in the configuration repository; empty to look up <region>.<target>.validation.json, <target>.validation.json, validation.json")
+	flags.StringVar(&p.PolicyPath, "policy-path", "", "file or folder in the configuration repository with a policy in Rego, which decides in place of the checks file; empty for none")
+}
+
+// ConfigFlags adds the flags about the configuration repository and the stages.
+func (p *Params) ConfigFlags(flags *pflag.FlagSet) {
+	p.RuleFlags(flags)
 	flags.StringVar(&p.ComplianceProfilePath, "compliance-profile-path", "", "file in the configuration repository to attach as Compliance Profile")
 	flags.StringVar(&p.DeployTask, "deploy-task", RunStage, "Task that deploys; run-stage runs the script of the stage file")
 	flags.StringVar(&p.AcceptanceTestTask, "acceptance-test-task", RunStage, "Task that tests what was deployed")

@@ -31,6 +31,7 @@ type Inventory struct {
 	Log    []inventory.Commit
 	LogCut bool
 
+	repo               *inventory.Repository
 	history, concluded promotion.History
 }
 
@@ -113,6 +114,7 @@ func GatherInventory(ctx context.Context, p *Params, progress *step.Progress) (*
 		Range:   v1alpha1.InventoryRange{URL: p.InventoryURL, Branch: p.TargetEnvironment, From: last, To: repo.Head(), Redeploy: p.force()},
 		Changed: delta.Changed,
 		Deleted: delta.Deleted,
+		repo:    repo,
 	}
 	// Entries that cannot be used do not keep the pull request from being judged:
 	// all faults are told at once.

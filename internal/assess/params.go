@@ -50,7 +50,10 @@ type Params struct {
 	OutageDuration        string
 	ForceRedeploy         string
 
+	// Paths in the configuration repository; empty for none, and for the checks
+	// file to be looked up.
 	EvidenceChecksConfigPath string
+	PolicyPath               string
 	ComplianceProfilePath    string
 
 	DeployTask         string
@@ -77,6 +80,11 @@ type Clients struct {
 	Bundle   []bundle.Option
 	Now      func() time.Time
 	Progress *step.Progress
+}
+
+// forge prepares to read the inventory's forge.
+func (c *Clients) forge(ctx context.Context, p *Params) (forge.Forge, error) {
+	return c.OpenForge(ctx, forge.Options{URL: p.InventoryURL, Token: p.GitAuth.Token, CA: p.GitAuth.CA})
 }
 
 // Target is where the run deploys to.
@@ -177,7 +185,7 @@ func (p *Params) CheckChange() error {
 // CheckLocker lists what is wrong with the parameter about evidence.
 func (p *Params) CheckLocker() error {
 	if p.LockerURL == "" {
-		return step.Invalid("parameter locker-url is empty, want s3://bucket?… or file:///folder")
+		return step.Invalid("parameter locker-url is empty, want s3://, gs:// or azblob://bucket?…, or file:///folder")
 	}
 	return nil
 }

@@ -30,9 +30,9 @@ type Promotion struct {
 
 // GatherPromotion finds the promotion pull request of an inventory's commit, and
 // judges its fields and the run's. Every fault is told at once.
-func GatherPromotion(ctx context.Context, p *Params, i *Inventory, c *Clients) (*Promotion, error) {
+func GatherPromotion(ctx context.Context, p *Params, i *Inventory, openForge func() (forge.Forge, error), c *Clients) (*Promotion, error) {
 	done := c.Progress.Begin("Promotion pull request")
-	found, err := findPromotion(ctx, p, i, c)
+	found, err := findPromotion(ctx, p, i, openForge)
 	if err != nil {
 		done("", err)
 		if errors.Is(err, promotion.ErrNoPromotion) {
@@ -71,8 +71,8 @@ func GatherPromotion(ctx context.Context, p *Params, i *Inventory, c *Clients) (
 	return &Promotion{PR: pr, Fields: fields, Duration: duration, Contained: found.Contained, More: found.More}, nil
 }
 
-func findPromotion(ctx context.Context, p *Params, i *Inventory, c *Clients) (*promotion.Found, error) {
-	f, err := c.OpenForge(ctx, forge.Options{URL: p.InventoryURL, Token: p.GitAuth.Token, CA: p.GitAuth.CA})
+func findPromotion(ctx context.Context, p *Params, i *Inventory, openForge func() (forge.Forge, error)) (*promotion.Found, error) {
+	f, err := openForge()
 	if err != nil {
 		return nil, err
 	}

@@ -59,7 +59,7 @@ func GoodConfig() map[string]string {
 	return map[string]string{
 		".pipeline-config.yaml": "version: '1'\ndeploy: {image: tools:1, script: ./deploy.sh}\nacceptance-test: {image: tools:1, script: 'true'}\nrollback: {image: tools:2, script: 'true'}\n",
 		"deploy.sh":             "#!/bin/sh\n",
-		"checks/prod.json":      `{"version":"2.0"}`,
+		"checks/prod.json":      `{"version":"2.0","pre-deployment":[{"evidence_type_id":"com.ibm.unit_tests","rules":[{"asset_type":"commit","required":[{"name":"tool","values":["*"]}]}]}]}`,
 		"profile.yaml":          "profile: x\n",
 	}
 }
