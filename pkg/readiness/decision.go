@@ -5,8 +5,11 @@ package readiness
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 	"strings"
+
+	kjson "sigs.k8s.io/json"
 
 	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
@@ -209,6 +212,8 @@ type DocumentEvidence struct {
 	Result evidence.Result `json:"result"`
 	Date   string          `json:"date"`
 	Source Place           `json:"source"`
+	// Details of the record, whatever its tool put there.
+	Details json.RawMessage `json:"details"`
 	// Findings and Issues as recorded.
 	Findings []evidence.Finding `json:"findings"`
 	Issues   []string           `json:"issues"`
@@ -236,7 +241,7 @@ func Describe(in Input) Document {
 			for _, c := range a.factsOf(s, component.Component).current {
 				asset.Evidence = append(asset.Evidence, DocumentEvidence{
 					ID: string(c.ID), TypeID: string(c.TypeID), Tool: c.Tool(), Result: c.Result(), Date: string(c.Date), Source: Place(c.source),
-					Findings: append([]evidence.Finding{}, c.Findings...), Issues: append([]string{}, c.Issues...),
+					Details: detailsOf(c.Evidence), Findings: append([]evidence.Finding{}, c.Findings...), Issues: append([]string{}, c.Issues...),
 				})
 			}
 			entry.Assets = append(entry.Assets, asset)
@@ -244,4 +249,18 @@ func Describe(in Input) Document {
 		doc.Entries = append(doc.Entries, entry)
 	}
 	return doc
+}
+
+// detailsOf is the details object of a record as it was written.
+func detailsOf(e *evidence.Evidence) json.RawMessage {
+	var record struct {
+		Details json.RawMessage `json:"details"`
+	}
+	if raw, err := e.JSON(); err == nil {
+		err = kjson.UnmarshalCaseSensitivePreserveInts(raw, &record)
+		if err == nil && len(record.Details) > 0 && record.Details[0] == '{' {
+			return record.Details
+		}
+	}
+	return json.RawMessage("{}")
 }

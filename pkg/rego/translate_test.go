@@ -30,7 +30,7 @@ func comparable(v readiness.Verdict) []readiness.Check {
 // outcome, reason, rule, evidence and words.
 func TestTranslationDecidesAsTheFile(t *testing.T) {
 	g := readinesstest.Generator{Rand: rand.New(rand.NewPCG(3, 14))}
-	const files, inputs = 150, 20
+	const files, inputs = 100, 20
 	outcomes := map[readiness.Outcome]int{}
 	ready := 0
 	for range files {
