@@ -118,14 +118,14 @@ func TestMergeDifferencesOfStrangeTrees(t *testing.T) {
 // ancestors; what they agree on is compared, what they do not is listed.
 func TestMergesAcross(t *testing.T) {
 	b := newBuilder(t)
-	root := b.commit("root", files("a=1 b=1 f=1"))
-	x := b.commit("x", files("a=2 b=1 f=1"), root)
-	y := b.commit("y", files("a=1 b=2 f=1"), root)
-	xy := b.commit("xy", files("a=2 b=2 f=1"), x, y)
-	yx := b.commit("yx", files("a=2 b=2 f=1"), y, x)
-	ours := b.commit("ours", files("a=2 b=2 f=2"), xy)
-	theirs := b.commit("theirs", files("a=3 b=2 f=1"), yx)
-	result := b.commit("result", files("a=3 b=2 f=2"), ours, theirs)
+	root := b.commit("root", files("a=1 b=1 c=1 d=1 f=1"))
+	x := b.commit("x", files("a=2 b=1 c=2 d=1 f=1"), root)
+	y := b.commit("y", files("a=1 b=2 c=1 d=2 f=1"), root)
+	xy := b.commit("xy", files("a=2 b=2 c=2 d=2 f=1"), x, y)
+	yx := b.commit("yx", files("a=2 b=2 c=2 d=2 f=1"), y, x)
+	ours := b.commit("ours", files("a=2 b=2 d=3 f=2"), xy)
+	theirs := b.commit("theirs", files("a=3 b=3 c=3 f=1"), yx)
+	result := b.commit("result", files("a=3 b=3 c=3 d=3 f=2"), ours, theirs)
 	repo := b.clone(result)
 	graph, err := repo.Graph(context.Background(), result)
 	if err != nil {
@@ -138,8 +138,9 @@ func TestMergesAcross(t *testing.T) {
 	if diff := cmp.Diff(want, bases); diff != "" {
 		t.Errorf("bases (-want +got):\n%s", diff)
 	}
-	// f is 1 in both ancestors; a is 2 in one and 1 in the other.
-	if diff := cmp.Diff([]string{"a"}, differences(t, b, result, Merge{ours, theirs, result})); diff != "" {
+	// f is 1 in both ancestors; the others are 1 in one and 2 in the other. What
+	// one side removed was changed by the other.
+	if diff := cmp.Diff([]string{"a", "b", "c", "d"}, differences(t, b, result, Merge{ours, theirs, result})); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

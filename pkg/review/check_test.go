@@ -240,6 +240,11 @@ func TestCommits(t *testing.T) {
 			in.Commits = in.Commits[:1]
 			in.Commits[0].Parents = []string{"from"}
 		}, map[string]review.Reason{"merge": review.ReasonNotApproved}, false},
+		"a pull request of which all but the last were automated": {func(in *review.Input) {
+			in.PullRequests[0].History.Reviews = nil
+			in.Commits[0].Parents = []string{"head"}
+			in.Commits[1] = robot("head", func(c *review.Commit) { c.PullRequests = []int{7} })
+		}, map[string]review.Reason{"merge": review.ReasonNotApproved, "head": review.ReasonAutomated}, false},
 		"an automated one in a pull request that nobody approved": {func(in *review.Input) {
 			in.PullRequests[0].History.Reviews = nil
 			add(robot("x", func(c *review.Commit) { c.PullRequests = []int{7} }))(in)

@@ -280,6 +280,32 @@ func TestWhatIsNotAPullRequests(t *testing.T) {
 	})
 }
 
+func TestWhatWasPushedBeneath(t *testing.T) {
+	t.Run("and the pull request was made on top of it", func(t *testing.T) {
+		w := newWorld(t)
+		from := w.commit("from", "f")
+		push := w.commit("push", "f evil", from)
+		one := w.commit("1", "f evil one", push)
+		two := w.commit("2", "f evil one two", one)
+		merge := w.commit("M", "f evil one two", push)
+		w.pull(merge, one, two)
+		w.want(from, merge, reasons{"push": direct, "M": approved})
+	})
+	t.Run("beneath another pull request, with the same content", func(t *testing.T) {
+		w := newWorld(t)
+		from := w.commit("from", "f")
+		push := w.commit("push", "f two", from)
+		other := w.commit("other", "f one two", push)
+		w.pull(other, w.commit("o", "f one two", push))
+		a := w.commit("a", "f one", from)
+		b := w.commit("b", "f one two", a)
+		c := w.commit("c", "f one two three", b)
+		merge := w.commit("M", "f one two three", other)
+		w.pull(merge, a, b, c)
+		w.want(from, merge, reasons{"push": direct, "other": approved, "M": approved})
+	})
+}
+
 func TestTwoPullRequestsOfOneMerge(t *testing.T) {
 	// Somebody merged by hand what two pull requests proposed, one on top of the
 	// other; the forge takes both for merged by it.
@@ -296,6 +322,31 @@ func TestTwoPullRequestsOfOneMerge(t *testing.T) {
 	h.Reviews = nil
 	w.histories[second] = h
 	w.want(from, merge, reasons{"1": review.ReasonNotApproved, "2": review.ReasonNotApproved, "M": review.ReasonNotApproved})
+}
+
+// TestAnotherOnesMerge: what one pull request was merged as is never what another
+// one brought, though their contents would allow it.
+func TestAnotherOnesMerge(t *testing.T) {
+	for name, squash := range map[string]bool{"squashed or rebased": true, "fast-forward": false} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			from := w.commit("from", "f")
+			first := w.commit("1", "f one", from)
+			number := w.pull(first, first)
+			h := w.histories[number]
+			h.Reviews = nil
+			w.histories[number] = h
+			a := w.commit("a", "f one", from)
+			b := w.commit("b", "f one two", a)
+			merge := w.commit("M", "f one two", first)
+			if squash {
+				w.pull(merge, a, b)
+			} else {
+				w.pull(merge, first, merge)
+			}
+			w.want(from, merge, reasons{"1": review.ReasonNotApproved, "M": approved})
+		})
+	}
 }
 
 func TestApprovalsOfOtherCommits(t *testing.T) {
