@@ -374,22 +374,3 @@ func TestResultsAreThoseOfTheTask(t *testing.T) {
 		t.Errorf("-want +got: %s", d)
 	}
 }
-
-func FuzzParseFindings(f *testing.F) {
-	f.Add([]byte(`[{"id":"CVE-1","has_exempt":true,"due_date":"n/a"}]`))
-	f.Add([]byte(`[]`))
-	f.Add([]byte(`[{"id":1,"has_exempt":"yes"},null]`))
-	f.Add([]byte(` [ [ ] ] `))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		findings, faults := ParseFindings(content)
-		if len(findings) > 0 && len(faults) > 0 {
-			t.Errorf("%d findings beside faults %q", len(findings), faults)
-		}
-		for _, finding := range findings {
-			if finding.ID == "" {
-				t.Error("a finding without an id")
-			}
-		}
-		evidence.EvaluateFindings(findings, now)
-	})
-}

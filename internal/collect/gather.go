@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/countersign-dev/countersign/internal/collect/findings"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
 
@@ -81,7 +82,7 @@ func gather(p *Params, a *Asked) (*Facts, []string, error) {
 		case err != nil:
 			faults = append(faults, fmt.Sprintf("findings file %s: %v", shown(p.Findings), err))
 		default:
-			found, wrong := ParseFindings(content)
+			found, wrong := findings.Parse(content)
 			for _, w := range wrong {
 				faults = append(faults, fmt.Sprintf("findings file %s: %s", shown(p.Findings), w))
 			}

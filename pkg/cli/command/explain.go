@@ -5,7 +5,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/offline"
+	"github.com/countersign-dev/countersign/pkg/cli/summary"
 	"github.com/countersign-dev/countersign/pkg/cli/view"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/pkg/readiness"
@@ -196,7 +196,7 @@ func (a *app) explainChange(cmd *cobra.Command, id string, closing bool) (view.E
 	default:
 		content, err := a.Registry.Read(ctx, document, maxSummary)
 		if err == nil {
-			e.Verdict, err = ParseSummary(content)
+			e.Verdict, err = summary.Parse(content)
 		}
 		switch {
 		case err != nil && closing:
@@ -250,35 +250,6 @@ func recorded(record *v1alpha1.ChangeRequest) readiness.Verdict {
 		v.Checks = append(v.Checks, check)
 	}
 	return v
-}
-
-// ParseSummary takes the verdict out of a Delta Summary or Closing Summary. One
-// that contradicts itself is refused.
-func ParseSummary(content []byte) (readiness.Verdict, error) {
-	var summary struct {
-		Readiness *readiness.Verdict `json:"readiness"`
-	}
-	if err := json.Unmarshal(content, &summary); err != nil {
-		return readiness.Verdict{}, fmt.Errorf("reading the summary: %w", err)
-	}
-	v := summary.Readiness
-	if v == nil {
-		return readiness.Verdict{}, errors.New("reading the summary: it has no verdict")
-	}
-	blocked := 0
-	for _, c := range v.Checks {
-		switch c.Outcome {
-		case readiness.Block:
-			blocked++
-		case readiness.Pass, readiness.Warn, readiness.Info:
-		default:
-			return readiness.Verdict{}, fmt.Errorf("reading the summary: a check has outcome %.80q, which is none of pass, block, warn and info", c.Outcome)
-		}
-	}
-	if blocked != v.Blocked || v.Ready != (blocked == 0) {
-		return readiness.Verdict{}, fmt.Errorf("reading the summary: it contradicts itself: ready is %t, blocked %d, and %d checks block", v.Ready, v.Blocked, blocked)
-	}
-	return *v, nil
 }
 
 // show writes an explanation.

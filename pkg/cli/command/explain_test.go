@@ -70,7 +70,7 @@ func judged(ready bool) readiness.Verdict {
 	return v
 }
 
-func summary(t *testing.T, v readiness.Verdict) []byte {
+func document(t *testing.T, v readiness.Verdict) []byte {
 	t.Helper()
 	content, err := readiness.Summary{Readiness: v}.JSON()
 	if err != nil {
@@ -87,7 +87,7 @@ func with(document v1alpha1.Attachment) func(*v1alpha1.ChangeRequest) {
 }
 
 func TestExplain(t *testing.T) {
-	change := clitest.Change(with(upload(t, "Delta Summary", summary(t, judged(false)))))
+	change := clitest.Change(with(upload(t, "Delta Summary", document(t, judged(false)))))
 	for file, args := range map[string][]string{
 		"explain.golden":          {"explain", id},
 		"explain-blocking.golden": {"explain", id, "--blocking"},
@@ -106,7 +106,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestExplainReadyIsZero(t *testing.T) {
-	w := newWorld(clitest.Change(with(upload(t, "Delta Summary", summary(t, judged(true)))), func(change *v1alpha1.ChangeRequest) {
+	w := newWorld(clitest.Change(with(upload(t, "Delta Summary", document(t, judged(true)))), func(change *v1alpha1.ChangeRequest) {
 		change.Spec.Readiness = v1alpha1.ReadinessVerdict{Ready: true, Passed: 1}
 		change.Status.Approval.Reasons = []string{"an outage of 10m0s is planned"}
 	}))
@@ -135,7 +135,7 @@ func TestASummaryThatIsNotTheRecordsIsNotShown(t *testing.T) {
 		code    int
 		want    string
 	}{
-		"another verdict than the record's": {summary(t, judged(true)), ExitError, "trust neither"},
+		"another verdict than the record's": {document(t, judged(true)), ExitError, "trust neither"},
 		"a verdict that contradicts itself": {[]byte(`{"readiness":{"ready":true,"checks":[{"outcome":"block"}]}}`), ExitNotReady, "contradicts itself"},
 		"an outcome that is none":           {[]byte(`{"readiness":{"ready":true,"checks":[{"outcome":"fine"}]}}`), ExitNotReady, "none of pass"},
 		"no verdict":                        {[]byte(`{}`), ExitNotReady, "no verdict"},
@@ -154,9 +154,9 @@ func TestASummaryThatIsNotTheRecordsIsNotShown(t *testing.T) {
 func TestExplainAtClosure(t *testing.T) {
 	w := newWorld(clitest.Change())
 	w.expect(t, w.run("explain", id, "--closing"), ExitNotFound)
-	document := upload(t, "Closing Summary", summary(t, judged(true)))
+	attached := upload(t, "Closing Summary", document(t, judged(true)))
 	w = newWorld(clitest.Change(clitest.Closed, func(change *v1alpha1.ChangeRequest) {
-		change.Status.Attachments = append(change.Status.Attachments, document)
+		change.Status.Attachments = append(change.Status.Attachments, attached)
 	}))
 	w.expect(t, w.run("explain", id, "--closing"), ExitOK)
 	if !strings.HasPrefix(w.out.String(), "Ready: nothing blocks, 1 check passes.\n") {
@@ -246,30 +246,4 @@ func TestExplainFlagsGoTogether(t *testing.T) {
 			}
 		})
 	}
-}
-
-func FuzzParseSummary(f *testing.F) {
-	for _, ready := range []bool{true, false} {
-		content, err := readiness.Summary{Readiness: judged(ready)}.JSON()
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(content)
-	}
-	f.Add([]byte(`{"readiness":{"ready":true,"checks":[{"outcome":"block"}]}}`))
-	f.Add([]byte(`{"readiness":null}`))
-	f.Fuzz(func(t *testing.T, content []byte) {
-		v, err := ParseSummary(content)
-		if err != nil {
-			return
-		}
-		for _, c := range v.Checks {
-			if v.Ready && c.Outcome == readiness.Block {
-				t.Error("ready, though a check blocks")
-			}
-		}
-		if err := v.WriteTable(io.Discard, readiness.TableOptions{}); err != nil {
-			t.Error(err)
-		}
-	})
 }

@@ -1,7 +1,10 @@
 // Copyright The Countersign Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package collect
+// Package findings reads the file in which a check lists what it found fault
+// with. It is apart from package collect so that its tests, which fuzz it, need
+// no key management service.
+package findings
 
 import (
 	"bytes"
@@ -14,13 +17,13 @@ import (
 )
 
 const (
-	// maxFindingsCount bounds the findings of one record.
-	maxFindingsCount = 5000
+	// maxCount bounds the findings of one record.
+	maxCount = 5000
 	// maxFaultsTold bounds how many wrong findings are named one by one.
 	maxFaultsTold = 20
 )
 
-// ParseFindings reads a JSON array of findings:
+// Parse reads a JSON array of findings:
 //
 //	[{"id": "CVE-2026-1", "url": "https://…", "due_date": "2026-09-01", "severity": "high",
 //	  "first_found": "2026-08-01", "has_exempt": false, "found_status": "new"}]
@@ -28,7 +31,7 @@ const (
 // Keys that are not known are left out. A key that appears twice, or anything
 // but an object, is a fault, and so is a finding without an id: nobody could say
 // which finding was exempted.
-func ParseFindings(content []byte) ([]evidence.Finding, []string) {
+func Parse(content []byte) ([]evidence.Finding, []string) {
 	var items []json.RawMessage
 	if trimmed := bytes.TrimSpace(content); len(trimmed) == 0 || trimmed[0] != '[' {
 		return nil, []string{"it is not a JSON array"}
@@ -36,8 +39,8 @@ func ParseFindings(content []byte) ([]evidence.Finding, []string) {
 	if err := json.Unmarshal(content, &items); err != nil {
 		return nil, []string{fmt.Sprintf("it cannot be read: %v", err)}
 	}
-	if len(items) > maxFindingsCount {
-		return nil, []string{fmt.Sprintf("it has %d findings, more than the %d allowed: attach the tool's report, and list what has to be fixed", len(items), maxFindingsCount)}
+	if len(items) > maxCount {
+		return nil, []string{fmt.Sprintf("it has %d findings, more than the %d allowed: attach the tool's report, and list what has to be fixed", len(items), maxCount)}
 	}
 	findings := make([]evidence.Finding, 0, len(items))
 	var faults []string
