@@ -351,7 +351,8 @@ func TestRemedies(t *testing.T) {
 		evidence.ReasonNotIdentified, evidence.ReasonAssetMissing, evidence.ReasonAssetUnreadable, evidence.ReasonLinkUnusable,
 		evidence.ReasonParentCycle, evidence.ReasonMarkerUnusable, evidence.ReasonEvidenceMissing, evidence.ReasonEvidenceUnreadable,
 		evidence.ReasonWrongID, evidence.ReasonWrongAsset, evidence.ReasonTooLarge, evidence.ReasonTooMany,
-		evidence.ReasonDateUnreadable, evidence.ReasonFromFuture,
+		evidence.ReasonDateUnreadable, evidence.ReasonFromFuture, evidence.ReasonUnsigned, evidence.ReasonUntied,
+		evidence.ReasonAttachmentMissing, evidence.ReasonAttachmentWrong,
 	} {
 		if remedies[reason] == "" {
 			t.Errorf("%s has no remedy", reason)

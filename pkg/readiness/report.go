@@ -8,9 +8,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/countersign-dev/countersign/internal/plaintext"
-	"github.com/countersign-dev/countersign/pkg/evidence"
-)
+	"github.com/countersign-dev/countersign/internal/plaintext")
 
 // tableColumns is the width that the terminal table keeps to.
 const tableColumns = 100
@@ -123,7 +121,7 @@ func writeCheck(out *strings.Builder, c Check, options TableOptions) {
 			out.WriteString(indent + line + "\n")
 		}
 	}
-	if told || c.Result != string(evidence.ResultSuccess) {
+	if told || c.Reason != ReasonSuccess {
 		write(indent, plaintext.Clip(c.Message, maxShown))
 	}
 	if told && c.Unblock != "" {

@@ -5,6 +5,8 @@ package readiness
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -53,8 +55,8 @@ type VerificationResult struct {
 	ResourceURI  string            `json:"resourceUri"`
 	// Policy is the file of rules, or the name of the mode.
 	Policy StatementResource `json:"policy"`
-	// InputAttestations are the evidences that the verdict rests on. Their digest
-	// is their id in the locker.
+	// InputAttestations are the evidences that the verdict rests on: where the
+	// locker keeps them, and the digest of the record, unless it was a hole.
 	InputAttestations  []StatementResource `json:"inputAttestations"`
 	VerificationResult string              `json:"verificationResult"`
 	VerifiedLevels     []string            `json:"verifiedLevels"`
@@ -92,12 +94,13 @@ func Statements(c *evidence.Collection, v Verdict) []Statement {
 			blockedEntry[check.Entry], blockedAsset[check.AssetID] = true, true
 			refused = refused || check.Entry == "" && check.AssetID == ""
 		}
-		if evidence.ValidID(check.Evidence) {
-			input := StatementResource{URI: cmp.Or(check.EvidencePath, check.Evidence), Digest: map[string]string{"sha256": check.Evidence}}
-			known := slices.ContainsFunc(inputs[check.AssetID], func(r StatementResource) bool { return r.URI == input.URI })
-			if !known {
-				inputs[check.AssetID] = append(inputs[check.AssetID], input)
-			}
+		if !evidence.ValidID(check.Evidence) {
+			continue
+		}
+		input := StatementResource{URI: cmp.Or(check.EvidencePath, check.Evidence), Digest: recordDigest(c.Assets[check.AssetID], check.Evidence)}
+		known := slices.ContainsFunc(inputs[check.AssetID], func(r StatementResource) bool { return r.URI == input.URI })
+		if !known {
+			inputs[check.AssetID] = append(inputs[check.AssetID], input)
 		}
 	}
 	policy := StatementResource{URI: "countersign:" + v.Basis.Mode}
@@ -142,6 +145,22 @@ func Statements(c *evidence.Collection, v Verdict) []Statement {
 		}
 	}
 	return out
+}
+
+// recordDigest is the digest of an evidence's record, nil where there is none.
+func recordDigest(state *evidence.AssetState, id string) map[string]string {
+	if state == nil {
+		return nil
+	}
+	for _, e := range state.Evidences {
+		if string(e.ID) != id {
+			continue
+		}
+		if raw, err := e.JSON(); err == nil {
+			return map[string]string{"sha256": fmt.Sprintf("%x", sha256.Sum256(raw))}
+		}
+	}
+	return nil
 }
 
 // digest of the subject, for people.
