@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -234,43 +233,35 @@ func TestArtifactTooLarge(t *testing.T) {
 	}
 }
 
-// TestArtifactSignedByGPG verifies what GnuPG itself signs.
+// TestArtifactSignedByGPG verifies what GnuPG itself signed: the files were made
+// by GnuPG 2 with --quick-generate-key, --armor --export and --armor
+// --detach-sign.
 func TestArtifactSignedByGPG(t *testing.T) {
-	gpg, err := exec.LookPath("gpg")
-	if err != nil {
-		t.Skip("gpg is not installed")
-	}
-	home, err := os.MkdirTemp("", "gpg")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(home)
-	run := func(stdin []byte, args ...string) []byte {
-		t.Helper()
-		cmd := exec.Command(gpg, append([]string{"--homedir", home, "--batch", "--quiet", "--yes", "--pinentry-mode", "loopback", "--passphrase", ""}, args...)...)
-		cmd.Stdin = bytes.NewReader(stdin)
-		var stderr bytes.Buffer
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
+	read := func(name string) string {
+		data, err := os.ReadFile(filepath.Join("testdata", "gpg", name))
 		if err != nil {
-			t.Fatalf("gpg %v: %v\n%s", args, err, stderr.String())
+			t.Fatal(err)
 		}
-		return out
+		return string(data)
 	}
-	defer func() { _ = exec.Command("gpgconf", "--homedir", home, "--kill", "all").Run() }()
-	content := []byte("built by hand")
+	content := []byte(read("content"))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(content) }))
 	defer server.Close()
-	for _, algorithm := range []string{"rsa3072", "ed25519"} {
-		user := algorithm + "@example.com"
-		run(nil, "--quick-generate-key", user, algorithm, "sign", "1d")
-		signature := run(content, "--armor", "--local-user", user, "--detach-sign")
-		trusted := trust(t, v1alpha1.Authority{Name: "gpg", GPG: &v1alpha1.GPGAuthority{Keyring: string(run(nil, "--export", "--armor", user))}})
-		entry := inventory.Entry{Name: "jar", Artifact: server.URL + "/a", Signature: base64.StdEncoding.EncodeToString(signature), Digest: digestOf(content)}
-		items, _ := Select([]inventory.Entry{entry}, []v1alpha1.SignatureRule{{Authorities: []string{"gpg"}, Sources: []string{server.URL + "/"}}})
-		got := trusted.Verify(t.Context(), items)[0]
-		if !got.OK || got.Tool != ToolGPG {
-			t.Errorf("%s: %s: %s", algorithm, got.Reason, got.Message)
+	for algorithm, other := range map[string]string{"rsa3072": "ed25519", "ed25519": "rsa3072"} {
+		trusted := trust(t, v1alpha1.Authority{Name: "gpg", GPG: &v1alpha1.GPGAuthority{Keyring: read(algorithm + ".asc")}})
+		for _, tc := range []struct {
+			signature string
+			want      Reason
+		}{
+			{read(algorithm + ".sig"), ReasonVerified},
+			{base64.StdEncoding.EncodeToString([]byte(read(algorithm + ".sig"))), ReasonVerified},
+			{read(other + ".sig"), ReasonWrongSigner},
+		} {
+			entry := inventory.Entry{Name: "jar", Artifact: server.URL + "/a", Signature: tc.signature, Digest: digestOf(content)}
+			items, _ := Select([]inventory.Entry{entry}, []v1alpha1.SignatureRule{{Authorities: []string{"gpg"}, Sources: []string{server.URL + "/"}}})
+			if got := trusted.Verify(t.Context(), items)[0]; got.Reason != tc.want || got.Tool != ToolGPG {
+				t.Errorf("%s: %s: %s", algorithm, got.Reason, got.Message)
+			}
 		}
 	}
 }
