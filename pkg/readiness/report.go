@@ -8,7 +8,8 @@ import (
 	"io"
 	"strings"
 
-	"github.com/countersign-dev/countersign/internal/plaintext")
+	"github.com/countersign-dev/countersign/internal/plaintext"
+)
 
 // tableColumns is the width that the terminal table keeps to.
 const tableColumns = 100
