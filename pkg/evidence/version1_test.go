@@ -115,6 +115,14 @@ func TestReadVersion1(t *testing.T) {
 			},
 			want: []string{"shop entry image:" + unknown, "shop entry commit:" + unknown + " EvidenceMissing"},
 		},
+		"or evidence without a record of its asset": {
+			objects: map[string]string{
+				markerKey(commitID, other):      "",
+				evidenceKey(other):              `{"id":"` + other + `","evidence_type_id":"com.ibm.static_scan","details":{"result":"failure"},"assets":[{"hash":"` + commitID + `"}]}`,
+				"raw/ci/run-7/evidences/a.json": legacy("unit_tests", "success", aboutRepo),
+			},
+			want: []string{"shop entry image:" + unknown, "shop entry commit: static_scan=failure" + unknown},
+		},
 		"a run whose id is a path": {
 			component: &evidence.Component{Entry: "shop", Provenance: imageURI, PipelineRunID: "../ci/run-7"},
 			objects:   map[string]string{"raw/ci/run-7/evidences/a.json": legacy("cloud.image_signing", "success", aboutImage)},
