@@ -6,6 +6,7 @@ package closing_test
 import (
 	"encoding/json"
 	"path"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,11 @@ import (
 // opened is a world in which run 1 has opened a change request.
 func opened(t *testing.T) (*steptest.World, *v1alpha1.ChangeRequest) {
 	t.Helper()
-	w := steptest.New(t)
+	return openedIn(t, steptest.New(t))
+}
+
+func openedIn(t *testing.T, w *steptest.World) (*steptest.World, *v1alpha1.ChangeRequest) {
+	t.Helper()
 	p := w.Params("1")
 	if _, err := assess.Run(t.Context(), p, w.Clients()); err != nil {
 		t.Fatal(err)
@@ -84,6 +89,27 @@ func conclusion(t *testing.T, w *steptest.World, cr *v1alpha1.ChangeRequest) *v1
 		t.Fatal(err)
 	}
 	return found
+}
+
+func TestTheEndIsJudgedByTheRulesOfTheBeginning(t *testing.T) {
+	const strict = `{"version":"2.0","pre-deployment":[],"post-deployment":[{"evidence_type_id":"com.ibm.acceptance_tests","rules":[{"asset_type":"image","required":[{"name":"tool","values":["*"]}]}]}]}`
+	w := steptest.New(t)
+	w.Config.Commit(map[string]string{"validation.json": strict})
+	w, cr := openedIn(t, w)
+	if !cr.Spec.Readiness.Ready {
+		t.Fatalf("the section for the end was judged at the beginning: %+v", cr.Spec.Readiness)
+	}
+	answer(w, v1alpha1.OutcomeDeployed)
+	// Whoever weakens the rules meanwhile changes the next deployment, not this one.
+	w.Config.Commit(map[string]string{"validation.json": `{"version":"2.0","pre-deployment":[],"post-deployment":[]}`})
+	if err := closing.Run(t.Context(), params(w, "Succeeded"), w.Clients()); err != nil {
+		t.Fatalf("%v\n%s", err, &w.Log)
+	}
+	verdict := conclusion(t, w, cr).Spec.Readiness
+	missing := slices.ContainsFunc(verdict.Blocking, func(c v1alpha1.CheckResult) bool { return c.Check == "com.ibm.acceptance_tests" })
+	if verdict.Ready || !missing {
+		t.Errorf("verdict at the end %+v", verdict)
+	}
 }
 
 func TestADeploymentIsConcludedWithItsArtefactsAndTheTagMoves(t *testing.T) {
