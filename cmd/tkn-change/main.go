@@ -35,6 +35,7 @@ func main() {
 		Err:         os.Stderr,
 		Interactive: term.IsTerminal(int(os.Stdin.Fd())),
 		Style:       terminal.Style{Color: colour()},
+		Columns:     columns(),
 		Now:         time.Now,
 		Sleep:       sleep,
 		Connect:     command.Connect,
@@ -49,6 +50,15 @@ func main() {
 // (no-color.org).
 func colour() bool {
 	return os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stdout.Fd()))
+}
+
+// columns of the terminal, 0 if the output is none.
+func columns() int {
+	width, _, err := term.GetSize(int(os.Stdout.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -49,6 +49,7 @@ type world struct {
 	// onSleep happens while a command waits.
 	onSleep func()
 	slept   time.Duration
+	columns int
 	out     bytes.Buffer
 	err     bytes.Buffer
 }
@@ -81,7 +82,7 @@ func newWorld(objects ...runtime.Object) *world {
 // run runs a command line and returns its exit code.
 func (w *world) run(args ...string) int {
 	return Run(context.Background(), Env{
-		In: strings.NewReader(w.answer), Out: &w.out, Err: &w.err, Interactive: w.interactive,
+		In: strings.NewReader(w.answer), Out: &w.out, Err: &w.err, Interactive: w.interactive, Columns: w.columns,
 		Now: func() time.Time { return clitest.Now },
 		Sleep: func(_ context.Context, d time.Duration) error {
 			w.slept += d

@@ -37,6 +37,8 @@ type Env struct {
 	Interactive bool
 	// Style is what Out can show, before --no-color.
 	Style terminal.Style
+	// Columns is how wide the terminal is that Out is; 0 if it is none.
+	Columns int
 	// Now is the clock, Sleep waits between two looks at the server.
 	Now   func() time.Time
 	Sleep func(context.Context, time.Duration) error

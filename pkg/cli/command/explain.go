@@ -269,5 +269,5 @@ func (a *app) show(e view.Explanation, out output, blocking bool) error {
 	case outputMarkdown:
 		return view.ExplainMarkdown(a.Out, e)
 	}
-	return view.Explain(a.Out, a.Style, e, view.ExplainOptions{BlockingOnly: blocking})
+	return view.Explain(a.Out, a.Style, e, view.ExplainOptions{BlockingOnly: blocking, Columns: a.Columns})
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/cli/clitest"
 	"github.com/countersign-dev/countersign/pkg/evidence"
@@ -245,5 +246,17 @@ func TestExplainFlagsGoTogether(t *testing.T) {
 				t.Errorf("err: %s", &w.err)
 			}
 		})
+	}
+}
+
+func TestExplainOnANarrowTerminal(t *testing.T) {
+	w := newWorld(clitest.Change(with(upload(t, "Delta Summary", document(t, judged(false))))))
+	w.columns = 80
+	w.expect(t, w.run("explain", id), ExitNotReady)
+	clitest.Golden(t, "explain-narrow.golden", w.out.Bytes())
+	for line := range strings.Lines(w.out.String()) {
+		if plaintext.Columns(strings.TrimSuffix(line, "\n")) > 80 {
+			t.Errorf("wider than the terminal: %q", line)
+		}
 	}
 }

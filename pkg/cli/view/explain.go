@@ -6,6 +6,7 @@ package view
 import (
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -121,22 +122,61 @@ func count(n int, one, many string) string {
 type ExplainOptions struct {
 	// BlockingOnly leaves out the checks that are good.
 	BlockingOnly bool
+	// Columns of the terminal; 0 if it is none.
+	Columns int
 }
+
+// tableColumns is how wide package readiness draws.
+const tableColumns = 100
+
+// fewest columns that a table is fitted into.
+const fewest = 40
 
 // Explain draws a verdict: the answer first, the table after it.
 func Explain(w io.Writer, style terminal.Style, e Explanation, options ExplainOptions) error {
 	p := &page{style: style}
+	columns := textColumns
+	if options.Columns > 0 {
+		columns = min(columns, max(options.Columns, fewest))
+	}
 	paint := style.Good
 	if !e.Verdict.Ready {
 		paint = style.Bad
 	}
-	p.line("", paint(plaintext.Line(e.Answer)))
-	p.remarks(e)
+	for _, line := range plaintext.Break(plaintext.Line(e.Answer), columns) {
+		p.line("", paint(line))
+	}
+	p.remarks(e, columns)
 	p.line("")
 	if err := p.writeTo(w); err != nil {
 		return err
 	}
-	return harmless(e.Verdict).WriteTable(w, readiness.TableOptions{Color: style.Color, BlockingOnly: options.BlockingOnly})
+	draw := readiness.TableOptions{Color: style.Color, BlockingOnly: options.BlockingOnly}
+	if options.Columns == 0 || options.Columns >= tableColumns {
+		return harmless(e.Verdict).WriteTable(w, draw)
+	}
+	draw.Color = false
+	var table strings.Builder
+	if err := harmless(e.Verdict).WriteTable(&table, draw); err != nil {
+		return err
+	}
+	narrow := terminal.Narrow(table.String(), max(options.Columns, fewest), isRow)
+	_, err := io.WriteString(w, paintRows(narrow, style))
+	return err
+}
+
+// marks are the outcomes as rows of the table begin with them.
+var marks = regexp.MustCompile(`(?m)^    (ok   |BLOCK|warn |info ) `)
+
+func isRow(line string) bool { return marks.MatchString(line) }
+
+// paintRows colours outcomes as package readiness does.
+func paintRows(table string, style terminal.Style) string {
+	return marks.ReplaceAllStringFunc(table, func(mark string) string {
+		word := mark[4:9]
+		paint := map[string]func(string) string{"ok   ": style.Good, "BLOCK": style.Bad, "warn ": style.Warn, "info ": style.Command}[word]
+		return "    " + paint(word) + " "
+	})
 }
 
 // harmless makes a verdict safe to draw that was not reached here: package
@@ -164,17 +204,17 @@ func harmless(v readiness.Verdict) readiness.Verdict {
 	return v
 }
 
-func (p *page) remarks(e Explanation) {
-	for _, line := range wrap(plaintext.Line(e.About)) {
+func (p *page) remarks(e Explanation, columns int) {
+	for _, line := range plaintext.Break(plaintext.Line(e.About), columns) {
 		p.line("", line)
 	}
 	for _, unseen := range e.Unseen {
-		for i, line := range wrap("Not looked at: " + plaintext.Line(unseen)) {
+		for i, line := range plaintext.Break("Not looked at: "+plaintext.Line(unseen), columns-2) {
 			p.line(hang(i), p.style.Warn(line))
 		}
 	}
 	for _, note := range e.Notes {
-		for i, line := range wrap("Note: " + plaintext.Line(note)) {
+		for i, line := range plaintext.Break("Note: "+plaintext.Line(note), columns-2) {
 			p.line(hang(i), line)
 		}
 	}
