@@ -179,4 +179,3 @@ func TestAttestationsUnreachable(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
-
