@@ -63,8 +63,32 @@ func summary(r Result, bad int) string {
 	case bad == 0:
 		return fmt.Sprintf("all of %s in %s were reviewed", count(len(r.Commits), "commit"), count(len(r.PullRequests), "pull request"))
 	default:
-		return fmt.Sprintf("%d of %s not reviewed", bad, count(len(r.Commits), "commit"))
+		return fmt.Sprintf("%d of %s not reviewed: %s", bad, count(len(r.Commits), "commit"), faults(r))
 	}
+}
+
+// faults says what is wrong, the first few of it: once for each pull request,
+// and for each commit that none brought.
+func faults(r Result) string {
+	const most = 3
+	var texts []string
+	for _, c := range r.Commits {
+		if c.OK {
+			continue
+		}
+		text := c.Message
+		if c.PullRequest == 0 {
+			text = fmt.Sprintf("commit %.12s: %s", c.SHA, c.Message)
+		}
+		if slices.Contains(texts, text) {
+			continue
+		}
+		if len(texts) == most {
+			return strings.Join(texts, "; ") + "; and others"
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, "; ")
 }
 
 func count(n int, what string) string {
