@@ -61,25 +61,29 @@ const (
 
 // TestChecksFile: of three files the one of the region counts. What it only
 // recommends warns, and what it demands after the deployment decides how the
-// change ends.
+// change ends. What the policy demands holds beside it: here a review, for
+// which somebody else's exemption label stands in.
 func TestChecksFile(t *testing.T) {
 	t.Parallel()
-	p := newProject(t, fixture.ProjectOptions{Config: ownStages(t, map[string]string{
-		"eu.prod.validation.json": regionChecks,
-		"prod.validation.json":    otherChecks,
-		"validation.json":         otherChecks,
-	})})
-	promoted := promote(t, p, "1.0.0", fixture.Outcomes{
+	p := newProject(t, fixture.ProjectOptions{
+		Config: ownStages(t, map[string]string{
+			"eu.prod.validation.json": regionChecks,
+			"prod.validation.json":    otherChecks,
+			"validation.json":         otherChecks,
+		}),
+		Demands: &fixture.Demands{PeerReview: &v1alpha1.PeerReviewPolicy{Approvals: 1, ExemptLabel: "exempt"}},
+	})
+	promoted := releaseTrusted(t, p, fixture.Outcomes{
 		evidence.TypeStaticScan:             string(evidence.ResultFailure),
 		evidence.TypeImageVulnerabilityScan: fixture.Missing,
-	}, fixture.GoodBody())
+	}, fixture.Promotion{Label: "exempt"}, nil)
 	run := start(t, p, map[string]string{"region": "eu"})
 	wantSucceeded(t, run)
 	change := wantChange(t, run)
 	if !change.Spec.Readiness.Ready || len(change.Spec.Readiness.Blocking) > 0 {
 		t.Errorf("readiness is %+v, want it good with nothing that blocks", change.Spec.Readiness)
 	}
-	wantLog(t, run, "assess", "DEPLOYMENT_READY=true", "eu.prod.validation.json", "warn", evidence.TypeStaticScan)
+	wantLog(t, run, "assess", "DEPLOYMENT_READY=true", "eu.prod.validation.json", "warn", evidence.TypeStaticScan, typePeerReview)
 	wantEnd(t, change, v1alpha1.StateClosed, v1alpha1.CategorySuccessfulWithIssues)
 	if got := string(attachment(t, change, "Evidence Checks Config File")); got != regionChecks {
 		t.Errorf("the attached checks file is\n%s", got)

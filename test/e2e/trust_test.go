@@ -32,21 +32,23 @@ func stranger(t *testing.T) *fixture.Signer {
 	return s
 }
 
-// TestTrustBlocks: what the policy demands beyond evidence is not there. Each of
-// the four alone blocks a deployment whose evidence is all good, and says why.
+// TestTrustBlocks: what the policy demands beyond evidence is not there. Each
+// fault alone blocks a deployment whose evidence is all good, and says why.
 func TestTrustBlocks(t *testing.T) {
 	t.Parallel()
 	signatures := fixture.Demands{Signatures: true}
 	for name, test := range map[string]struct {
-		demands fixture.Demands
-		sign    func(t *testing.T, p *fixture.Project, image fixture.Image) error
-		check   string
+		demands   fixture.Demands
+		promotion fixture.Promotion
+		// sign acts before the promotion, after does after it.
+		sign  func(t *testing.T, p *fixture.Project, image fixture.Image) error
+		after func(t *testing.T, p *fixture.Project) error
+		check string
 		// why are words of the reason, unblock those of the remedy.
 		why, unblock []string
 	}{
 		"unsigned image": {
 			demands: signatures,
-			sign:    func(*testing.T, *fixture.Project, fixture.Image) error { return nil },
 			check:   typeVerifySignature,
 			why:     []string{"hello", "no signature"},
 			unblock: []string{"sign"},
@@ -82,18 +84,36 @@ func TestTrustBlocks(t *testing.T) {
 		},
 		"unapproved pull request": {
 			demands: fixture.Demands{PeerReview: &v1alpha1.PeerReviewPolicy{Approvals: 1}},
-			sign:    func(*testing.T, *fixture.Project, fixture.Image) error { return nil },
 			check:   typePeerReview,
-			why:     []string{"approv"},
-			unblock: []string{"approv"},
+			why:     []string{"pull request 1", "0 of 1 approval"},
+			unblock: []string{"to unblock", "approved in spite of it"},
+		},
+		// The pull request is approved; what was pushed after it is not.
+		"commit past every pull request": {
+			demands:   fixture.Demands{PeerReview: &v1alpha1.PeerReviewPolicy{Approvals: 1}},
+			promotion: fixture.Promotion{Approved: true},
+			after: func(t *testing.T, p *fixture.Project) error {
+				_, err := p.PushDirectly(t.Context(), "Past everybody\n", map[string]fixture.File{"README.md": fixture.Text("# Ours\n")})
+				return err
+			},
+			check:   typePeerReview,
+			why:     []string{"1 of 3 commits", "pushed to the branch"},
+			unblock: []string{"to unblock", "bring it by a pull request"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newProject(t, fixture.ProjectOptions{Demands: &test.demands})
-			releaseTrusted(t, p, nil, fixture.Promotion{}, func(_ context.Context, image fixture.Image, _ fixture.Entry) error {
-				return test.sign(t, p, image)
-			})
+			var sign func(context.Context, fixture.Image, fixture.Entry) error
+			if test.sign != nil {
+				sign = func(_ context.Context, image fixture.Image, _ fixture.Entry) error { return test.sign(t, p, image) }
+			}
+			releaseTrusted(t, p, nil, test.promotion, sign)
+			if test.after != nil {
+				if err := test.after(t, p); err != nil {
+					t.Fatal(err)
+				}
+			}
 			run := start(t, p, map[string]string{"gate": "stop"})
 			wantFailed(t, run)
 			wantReason(t, run, "approve-change", "ApprovalRequired")
@@ -111,7 +131,12 @@ func TestTrustBlocks(t *testing.T) {
 					t.Errorf("the reason %q lacks %q", r.Blocking[0].Reason, want)
 				}
 			}
-			wantLog(t, run, "assess", "DEPLOYMENT_READY=false", test.check)
+			log := strings.ToLower(wantLog(t, run, "assess", "DEPLOYMENT_READY=false", test.check))
+			for _, want := range slices.Concat(test.why, test.unblock) {
+				if !strings.Contains(log, want) {
+					t.Errorf("the log of assess lacks %q:\n%s", want, log)
+				}
+			}
 			explain(t, false, slices.Concat([]string{test.check}, test.why, test.unblock), change.Name, "--namespace", p.Namespace)
 		})
 	}
@@ -129,8 +154,10 @@ func releaseTrusted(t *testing.T, p *fixture.Project, outcomes fixture.Outcomes,
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := sign(t.Context(), image, entry); err != nil {
-		t.Fatal(err)
+	if sign != nil {
+		if err := sign(t.Context(), image, entry); err != nil {
+			t.Fatal(err)
+		}
 	}
 	promotion.Body = fixture.GoodBody().String()
 	promotion.Files = map[string]fixture.File{entry.Name: entry.File()}
