@@ -29,12 +29,15 @@ func (in *Input) open(ctx context.Context) (io.ReadCloser, error) {
 
 func digestOf(sum []byte) string { return "sha256:" + hex.EncodeToString(sum) }
 
-// addDigests reads the inputs whose digest is not known. The digests decide the
-// order of the merge, so they come first.
+// addDigests reads the inputs, sorted by name, that have neither a digest nor a
+// name of their own: their order depends on it.
 func addDigests(ctx context.Context, inputs []Input) error {
+	sameName := func(i, j int) bool {
+		return 0 <= j && j < len(inputs) && inputs[i].Name == inputs[j].Name
+	}
 	return concurrently(ctx, len(inputs), func(i int) {
 		in := &inputs[i]
-		if in.Digest != "" || in.Problem != "" {
+		if in.Digest != "" || in.Problem != "" || !sameName(i, i-1) && !sameName(i, i+1) {
 			return
 		}
 		err := func() error {
@@ -100,7 +103,7 @@ func groupByDigest(inputs []Input) [][]Input {
 	var groups [][]Input
 	byDigest := map[string]int{}
 	for _, in := range inputs {
-		if in.Problem != "" {
+		if in.Problem != "" || in.Digest == "" {
 			groups = append(groups, []Input{in})
 			continue
 		}
@@ -116,9 +119,9 @@ func groupByDigest(inputs []Input) [][]Input {
 
 // reading is a document that was read, with what the merge wants to know of it.
 type reading struct {
-	// inputs are the names under which the document is there.
-	inputs []Input
-	failed []Unreadable
+	// inputs are the names under which the document is there; failed are those
+	// under which it is not, and why.
+	inputs, failed []Input
 
 	document *document.Document
 	// left are things that a conversion left out.
@@ -207,7 +210,8 @@ func readOne(ctx context.Context, group []Input, text, buffer []byte) (*reading,
 		var err error
 		text, err = r.read(ctx, in, text, buffer)
 		if err != nil {
-			r.failed = append(r.failed, Unreadable{in.Name, in.Digest, problem(err)})
+			in.Problem = problem(err)
+			r.failed = append(r.failed, *in)
 			continue
 		}
 		r.inputs = append(r.inputs, *in)
@@ -223,8 +227,13 @@ func (r *reading) read(ctx context.Context, in *Input, text, buffer []byte) ([]b
 	if err != nil {
 		return text, err
 	}
-	if sum := sha256.Sum256(text); digestOf(sum[:]) != in.Digest {
-		return text, fmt.Errorf("its digest is %s, not %s", digestOf(sum[:]), in.Digest)
+	sum := sha256.Sum256(text)
+	digest := digestOf(sum[:])
+	if in.Digest == "" {
+		in.Digest = digest
+	}
+	if digest != in.Digest {
+		return text, fmt.Errorf("its digest is %s, not %s", digest, in.Digest)
 	}
 	converted, err := r.toCycloneDX(text)
 	if err != nil {

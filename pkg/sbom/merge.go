@@ -32,9 +32,9 @@ const (
 type Input struct {
 	// Name says where it comes from, such as an inventory entry.
 	Name string
-	// Digest of the document, sha256:<hex>. If empty it is worked out, for which
-	// the document is read once more; otherwise a document of another digest is
-	// not taken.
+	// Digest of the document, sha256:<hex>. If it is given, a document of another
+	// digest is not taken. If not, it is worked out; for that a document is read
+	// once more if another input has the same name.
 	Digest string
 	// Open opens the document. It is called when the document's turn comes, from
 	// several goroutines, more than once for some inputs, and not at all for
@@ -101,19 +101,16 @@ const mergeRules = "2"
 // Errors are those of w, the context's, and inputs that together exceed a bound.
 func Merge(ctx context.Context, w io.Writer, target Target, inputs []Input) (*Merged, error) {
 	inputs = slices.Clone(inputs)
+	slices.SortStableFunc(inputs, compareInputs)
 	if err := addDigests(ctx, inputs); err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(inputs, func(a, b Input) int {
-		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Problem, b.Problem))
-	})
+	slices.SortStableFunc(inputs, compareInputs)
 	m := newMerger()
+	var done []Input
 	err := readInOrder(ctx, groupByDigest(inputs), func(read *reading) error {
-		m.unreadable = append(m.unreadable, read.failed...)
-		if read.document == nil {
-			return nil
-		}
-		return m.add(read)
+		done = append(append(done, read.inputs...), read.failed...)
+		return m.take(read)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("merging bills of materials: %w", err)
@@ -121,10 +118,21 @@ func Merge(ctx context.Context, w io.Writer, target Target, inputs []Input) (*Me
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("merging bills of materials: %w", err)
 	}
-	if err := m.write(w, target, serialOf(target, inputs)); err != nil {
+	slices.SortStableFunc(done, compareInputs)
+	if err := m.write(w, target, serialOf(target, done)); err != nil {
 		return nil, fmt.Errorf("writing the merged bill of materials: %w", err)
 	}
-	return &Merged{Components: len(m.components), Unreadable: m.unreadable}, nil
+	merged := &Merged{Components: len(m.components)}
+	for _, in := range done {
+		if in.Problem != "" {
+			merged.Unreadable = append(merged.Unreadable, Unreadable{in.Name, in.Digest, in.Problem})
+		}
+	}
+	return merged, nil
+}
+
+func compareInputs(a, b Input) int {
+	return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Digest, b.Digest), cmp.Compare(a.Problem, b.Problem))
 }
 
 // serialOf makes the serial number of what a target and inputs determine.

@@ -40,9 +40,10 @@ type merger struct {
 	// declared are the names that have an entry in the graph even without edges.
 	declared []int32
 
-	notes      []Property
-	differing  map[string]int
-	unreadable []Unreadable
+	notes     []Property
+	differing map[string]int
+	// added documents, by digest.
+	added map[string]*added
 
 	keep memory
 	// of the current document
@@ -61,7 +62,7 @@ const rootName = 0
 const ownTool = `{"type":"application","name":"` + toolName + `"}`
 
 func newMerger() *merger {
-	m := &merger{groups: map[string]*group{}, taken: map[string]int{}, differing: map[string]int{}}
+	m := &merger{groups: map[string]*group{}, taken: map[string]int{}, differing: map[string]int{}, added: map[string]*added{}}
 	m.takeName(rootRef, false)
 	m.defined[rootName] = true
 	m.toolComponents.add(-1, 0, []byte(ownTool))
@@ -111,21 +112,64 @@ func (m *merger) isTaken(name string) bool {
 	return identity || m.taken[name] > 0
 }
 
-// add takes one document in.
-func (m *merger) add(r *reading) error {
+// added is what is to be known of a document that was taken in, should it come
+// again under another name.
+type added struct {
+	rooted     bool
+	tops       []int32
+	extras     [][]byte
+	serial     string
+	components int
+	leftOut    []Property
+}
+
+// take takes one document in, under all its names.
+func (m *merger) take(r *reading) error {
+	for _, in := range r.failed {
+		m.note("unreadable-input", strconv.QuoteToGraphic(in.Name)+" "+cmp.Or(in.Digest, "-")+" "+in.Problem)
+	}
+	if r.document == nil {
+		return nil
+	}
+	digest := r.inputs[0].Digest
+	a := m.added[digest]
+	if a == nil {
+		var err error
+		if a, err = m.add(r); err != nil {
+			return err
+		}
+		m.added[digest] = a
+	}
+	for _, in := range r.inputs {
+		if !a.rooted {
+			m.makeRoot(in, a)
+		}
+		m.note("input", fmt.Sprintf("%s %s %s %d components", in.Name, in.Digest, cmp.Or(a.serial, "-"), a.components))
+		for _, n := range a.leftOut {
+			m.note(n.Name, in.Name+": "+n.Value)
+		}
+	}
+	return nil
+}
+
+// add takes in what a document has.
+func (m *merger) add(r *reading) (*added, error) {
 	d := r.document
 	if len(m.components)+len(d.Components) > MaxComponents {
-		return fmt.Errorf("more than %d components, reached with %q", MaxComponents, r.inputs[0].Name)
+		return nil, fmt.Errorf("more than %d components, reached with %q", MaxComponents, r.inputs[0].Name)
 	}
 	m.input++
 	m.read = r
 	// Names are made of the content, so that another input does not change them.
 	m.prefix = "input-" + r.inputs[0].Digest[len("sha256:"):][:12] + ":"
+	m.place(r)
+	if lost := m.namesThatGo(d); lost != nil {
+		d.Forget(lost)
+	}
 	m.local = slices.Grow(m.local[:0], len(d.Names))[:len(d.Names)]
 	for i := range m.local {
 		m.local[i] = -1
 	}
-	m.place(r)
 	for i := range d.Components {
 		name := m.components[m.placedAt[i]].name
 		m.defined[name] = true
@@ -141,9 +185,37 @@ func (m *merger) add(r *reading) error {
 	m.addElements(&m.compositions, d.Compositions)
 	m.addElements(&m.annotations, d.Annotations)
 	m.addGraph(d)
-	m.addRoots(r)
-	m.describe(r)
-	return nil
+
+	a := &added{rooted: d.HasRoot, serial: d.SerialNumber, components: len(d.Components), leftOut: r.leftOut()}
+	if !d.HasRoot {
+		a.tops = m.tops(d)
+		for i := range d.Extras {
+			a.extras = append(a.extras, bytes.Clone(m.render(&d.Extras[i])))
+		}
+		return a, nil
+	}
+	m.edge(rootName, m.components[m.placedAt[0]].name)
+	for i := range d.Extras {
+		m.unite(m.placedAt[0], m.render(&d.Extras[i]))
+	}
+	return a, nil
+}
+
+// leftOut says what was left out of a document, and what was made up for it.
+func (r *reading) leftOut() []Property {
+	var list []Property
+	d := r.document
+	for _, what := range slices.Sorted(maps.Keys(d.LeftOut)) {
+		name, place := "left-out", what
+		if made, ok := strings.CutPrefix(what, document.MadeUp); ok {
+			name, place = "made-up", made
+		}
+		list = append(list, Property{name, fmt.Sprintf("%d × %s", d.LeftOut[what], place)})
+	}
+	for _, what := range r.left {
+		list = append(list, Property{"left-out", what})
+	}
+	return list
 }
 
 // nameOf is the name in the result of what has a name in the current document.
@@ -228,38 +300,24 @@ func (m *merger) addGraph(d *document.Document) {
 	}
 }
 
-// addRoots makes the result's root depend on the document's; without one, on one
-// that is made for each name that the document has.
-func (m *merger) addRoots(r *reading) {
-	d := r.document
-	if d.HasRoot {
-		root := m.placedAt[0]
-		m.edge(rootName, m.components[root].name)
-		for i := range d.Extras {
-			m.unite(root, m.render(&d.Extras[i]))
-		}
-		return
+// makeRoot makes a root for a document that has none.
+func (m *merger) makeRoot(in Input, a *added) {
+	json := []byte(`{"type":"application","name":`)
+	json = document.AppendString(json, cmp.Or(in.Name, "unnamed"))
+	json = append(document.AppendString(append(json, `,"version":`...), in.Digest), '}')
+	identity, _ := identify(json)
+	var root int32
+	if g := m.groups[identity]; g != nil {
+		root = g.first // of a merge that is merged again
+	} else {
+		root = m.createRoot(identity, m.keep.clone(json))
 	}
-	tops := m.tops(d)
-	for _, in := range r.inputs {
-		json := []byte(`{"type":"application","name":`)
-		json = document.AppendString(json, cmp.Or(in.Name, "unnamed"))
-		json = append(document.AppendString(append(json, `,"version":`...), in.Digest), '}')
-		identity, _ := identify(json)
-		// One that a merged input has already is this one.
-		root := int32(-1)
-		if g := m.groups[identity]; g != nil {
-			root = g.first
-		} else {
-			root = m.createRoot(identity, m.keep.clone(json))
-		}
-		m.edge(rootName, m.components[root].name)
-		for _, top := range tops {
-			m.edge(m.components[root].name, top)
-		}
-		for i := range d.Extras {
-			m.unite(root, m.render(&d.Extras[i]))
-		}
+	m.edge(rootName, m.components[root].name)
+	for _, top := range a.tops {
+		m.edge(m.components[root].name, top)
+	}
+	for _, extra := range a.extras {
+		m.unite(root, extra)
 	}
 }
 
@@ -291,25 +349,6 @@ func (m *merger) tops(d *document.Document) []int32 {
 		return all
 	}
 	return tops
-}
-
-// describe notes what the result is made of.
-func (m *merger) describe(r *reading) {
-	d := r.document
-	components := len(d.Components)
-	for _, in := range r.inputs {
-		m.note("input", fmt.Sprintf("%s %s %s %d components", in.Name, in.Digest, cmp.Or(d.SerialNumber, "-"), components))
-		for _, what := range slices.Sorted(maps.Keys(d.LeftOut)) {
-			name, place := "left-out", what
-			if made, ok := strings.CutPrefix(what, document.MadeUp); ok {
-				name, place = "made-up", made
-			}
-			m.note(name, fmt.Sprintf("%s: %d × %s", in.Name, d.LeftOut[what], place))
-		}
-		for _, what := range r.left {
-			m.note("left-out", in.Name+": "+what)
-		}
-	}
 }
 
 func (m *merger) note(name, value string) {

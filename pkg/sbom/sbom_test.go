@@ -5,9 +5,11 @@ package sbom
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand"
 	"os"
 	"path/filepath"
@@ -375,4 +377,30 @@ func FuzzMerge(f *testing.F) {
 			t.Errorf("%d components, merged again %d", merged.Components, once.Components)
 		}
 	})
+}
+
+// BenchmarkMerge merges documents as build tools make them; a third of the
+// components are in all of them.
+func BenchmarkMerge(b *testing.B) {
+	for _, size := range []struct{ documents, components int }{{50, 500}, {125, 500}, {10, 10_000}} {
+		b.Run(fmt.Sprintf("%d of %d", size.documents, size.components), func(b *testing.B) {
+			inputs, total := []Input{}, 0
+			for i := range size.documents {
+				var document bytes.Buffer
+				if err := sbomtest.Generate(&document, i, size.components); err != nil {
+					b.Fatal(err)
+				}
+				total += document.Len()
+				sum := sha256.Sum256(document.Bytes())
+				inputs = append(inputs, Input{Name: fmt.Sprint("app-", i), Digest: fmt.Sprintf("sha256:%x", sum), BOM: document.Bytes()})
+			}
+			b.SetBytes(int64(total))
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := Merge(b.Context(), io.Discard, target, inputs); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -6,6 +6,7 @@ package sbom
 import (
 	"bytes"
 	"slices"
+	"strings"
 
 	"github.com/countersign-dev/countersign/pkg/sbom/internal/document"
 )
@@ -53,7 +54,7 @@ func uniteComponents(to, from []byte, differing map[string]int) []byte {
 				return x
 			}))
 		}
-		differing[name]++
+		differing[strings.Clone(name)]++ // it is in memory that will be used again
 		return x
 	})
 	// Without a scope, a component is required; that is the stricter.
@@ -82,6 +83,43 @@ func uniteComponents(to, from []byte, differing map[string]int) []byte {
 	}
 	slices.SortStableFunc(united, func(x, y field) int { return document.OrderOf(x.name) - document.OrderOf(y.name) })
 	return writeObject(united)
+}
+
+// namesThatGo are names inside the components of a document that go when these
+// are united with what is there: those of parts that are not taken over.
+func (m *merger) namesThatGo(d *document.Document) map[document.Ref]bool {
+	var lost map[document.Ref]bool
+	for i := range d.Components {
+		c := &d.Components[i]
+		if m.isNew[i] || !hasNames(c.Slots) {
+			continue
+		}
+		there := map[string][]byte{}
+		for _, f := range fieldsOf(m.components[m.placedAt[i]].json) {
+			there[f.name] = f.value
+		}
+		offset := uint32(1)
+		document.Members(d.JSON(&c.Element), func(name string, value []byte) {
+			offset += uint32(len(`"":`) + len(name))
+			start, end := offset, offset+uint32(len(value))
+			offset = end + 1
+			have := there[name]
+			kept := have == nil || joinedFields[name] || name == "licenses" && !isExpression(have) && !isExpression(value)
+			for _, slot := range c.Slots {
+				if !kept && slot.Kind != document.Uses && slot.Ref != document.NoRef && start <= slot.Offset && slot.Offset < end {
+					if lost == nil {
+						lost = map[document.Ref]bool{}
+					}
+					lost[slot.Ref] = true
+				}
+			}
+		})
+	}
+	return lost
+}
+
+func hasNames(slots []document.Slot) bool {
+	return slices.ContainsFunc(slots, func(s document.Slot) bool { return s.Kind != document.Uses && s.Ref != document.NoRef })
 }
 
 // uniteFields joins two objects; both makes one of two values that differ.

@@ -12,7 +12,6 @@ import (
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
@@ -136,9 +135,6 @@ func (m *merger) writeElements(w *writer, list *elements) {
 func (m *merger) properties() []cdx.Property {
 	for _, field := range slices.Sorted(maps.Keys(m.differing)) {
 		m.note("left-out", fmt.Sprintf("%d × %s of a component that another input says differently", m.differing[field], field))
-	}
-	for _, u := range m.unreadable {
-		m.note("unreadable-input", strconv.QuoteToGraphic(u.Name)+" "+cmp.Or(u.Digest, "-")+" "+u.Problem)
 	}
 	properties := []cdx.Property{}
 	for _, n := range m.notes {

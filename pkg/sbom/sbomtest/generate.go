@@ -36,14 +36,10 @@ func Generate(w io.Writer, number, components int) error {
 		list = append(list, m{
 			"bom-ref": purl(i), "type": "library", "group": fmt.Sprintf("@scope-%d", i%40), "name": name,
 			"version": fmt.Sprintf("%d.%d.%d", i%7, i%11, i%13), "purl": purl(i),
-			"description": "What the package " + name + " is for, in a sentence of usual length.",
-			"hashes":      []m{{"alg": "SHA-256", "content": fmt.Sprintf("%032x%032x", owner, i)}},
-			"licenses":    []m{{"license": m{"id": licences[i%len(licences)]}}},
-			"externalReferences": []m{
-				{"type": "vcs", "url": "https://forge.example/scope/" + name + ".git"},
-				{"type": "website", "url": "https://packages.example/" + name},
-			},
-			"properties": []m{{"name": "build:path", "value": "node_modules/" + name}},
+			"hashes":             []m{{"alg": "SHA-256", "content": fmt.Sprintf("%032x%032x", owner, i)}},
+			"licenses":           []m{{"license": m{"id": licences[i%len(licences)]}}},
+			"externalReferences": []m{{"type": "vcs", "url": "https://forge.example/scope/" + name + ".git"}},
+			"properties":         []m{{"name": "build:path", "value": "node_modules/" + name}},
 		})
 		to := map[string]bool{}
 		for range 3 {

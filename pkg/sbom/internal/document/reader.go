@@ -36,6 +36,8 @@ type reader struct {
 	// known, when an element is read again, says which names lead somewhere; the
 	// names in it are numbers already.
 	known func(Ref) bool
+	// forgotten are names that are not to be kept.
+	forgotten map[Ref]bool
 }
 
 // own says what becomes of the name of an element and of the components in it.

@@ -56,6 +56,9 @@ func (r *reader) define(pass int) []bool {
 	d := r.doc
 	defined := make([]bool, len(d.Names))
 	take := func(ref Ref) bool {
+		if r.forgotten[ref] {
+			return false
+		}
 		if defined[ref] {
 			if pass == 0 {
 				d.leaveOut("names used twice")
@@ -117,6 +120,14 @@ func (r *reader) define(pass int) []bool {
 		}
 	}
 	return defined
+}
+
+// Forget takes names away from parts of elements, because the parts will not be
+// kept, and leaves out what refers to them. Components are never left out.
+func (d *Document) Forget(names map[Ref]bool) {
+	r := &reader{schema: compiled(), doc: d, out: d.buffer, forgotten: names}
+	r.resolveAll()
+	d.buffer = r.out
 }
 
 func dangles(element *Element, known func(Ref) bool) bool {

@@ -41,7 +41,13 @@ func (s *scanner) fail(format string, args ...any) {
 func (s *scanner) peek() byte {
 	for s.pos < len(s.data) {
 		switch c := s.data[s.pos]; c {
-		case ' ', '\n', '\t', '\r':
+		case '\n':
+			// Indentation follows, eight spaces at a time.
+			s.pos++
+			for s.pos+8 <= len(s.data) && binary.LittleEndian.Uint64(s.data[s.pos:]) == lowBits*' ' {
+				s.pos += 8
+			}
+		case ' ', '\t', '\r':
 			s.pos++
 		default:
 			return c
