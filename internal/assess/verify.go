@@ -215,6 +215,13 @@ func (v Verified) Store(ctx context.Context, lockerURL string, progress *step.Pr
 	}
 	defer locker.Close()
 	done := progress.Begin("Evidence of this run")
+	if v.Change != nil {
+		// Nobody else keeps a record of the inventory's commits.
+		if _, err := locker.WriteAsset(ctx, evidence.Asset{URI: evidence.Text(v.Change.String), Date: v.Lasting[0].Date, Origin: v.Lasting[0].Origin}); err != nil {
+			done("", err)
+			return err
+		}
+	}
 	for _, record := range v.Lasting {
 		if _, err := locker.WriteEvidence(ctx, *record); err != nil {
 			done("", err)

@@ -23,7 +23,13 @@ type Collection struct {
 	Components []ComponentAssets
 	// Assets that any component reaches, by id.
 	Assets map[string]*AssetState
+
+	layout layout
 }
+
+// EvidencePath is where the locker that was read keeps an evidence. The id must
+// be a valid one.
+func (c *Collection) EvidencePath(id string) string { return c.layout.evidence(id) }
 
 // ComponentAssets is a component with the assets whose evidence speaks for it.
 type ComponentAssets struct {
@@ -81,7 +87,7 @@ func (l *Locker) Read(ctx context.Context, components []Component) (*Collection,
 		locker: l, assets: map[string]*AssetState{}, listed: map[string]bool{},
 		markers: map[string][]string{}, records: map[string]*loaded{},
 	}
-	out := &Collection{Assets: map[string]*AssetState{}}
+	out := &Collection{Assets: map[string]*AssetState{}, layout: l.layout}
 
 	var wanted []string
 	for _, c := range components {

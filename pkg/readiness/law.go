@@ -5,7 +5,6 @@ package readiness
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -251,13 +250,10 @@ func environments(list []checks.Environment) string {
 	return strings.Join(slices.Compact(names), ", ")
 }
 
-// evidencePath is where the documented layout keeps an evidence.
+// evidencePath is where the locker keeps an evidence; empty if nothing is known.
 func evidencePath(in Input, id string) string {
-	switch {
-	case !evidence.ValidID(id):
+	if in.Evidence == nil || !evidence.ValidID(id) {
 		return ""
-	case in.EvidencePath != nil:
-		return in.EvidencePath(id)
 	}
-	return fmt.Sprintf("raw/evidences/%s/%s/index.json", id[:2], id[2:])
+	return in.Evidence.EvidencePath(id)
 }

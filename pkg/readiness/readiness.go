@@ -84,9 +84,6 @@ type Input struct {
 	Decision *Decision
 	// Demanded is what single assets must have, whatever a file says.
 	Demanded []Demand
-	// EvidencePath says where the locker keeps an evidence; nil is the documented
-	// layout.
-	EvidencePath func(id string) string
 	// Now is the time of the verdict.
 	Now time.Time
 }
