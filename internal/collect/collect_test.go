@@ -171,7 +171,7 @@ func TestTheRecordSaysAllThatWasAsked(t *testing.T) {
 }
 
 func TestTheOutcomeTakesThePlaceOfThePending(t *testing.T) {
-	w := newWorld(t, nil)
+	w := newWorld(t, map[string]string{"findings.json": "of the run before, and broken"})
 	w.Status = "pending"
 	// What the outcome will attach is not there yet, and is not asked for.
 	w.Attachments, w.Findings = "report.json", "findings.json"
