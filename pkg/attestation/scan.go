@@ -258,7 +258,7 @@ func judgeSeverity(list []vulnerability, rule v1alpha1.AttestationRule, f findin
 	for _, v := range list {
 		worst = max(worst, v.severity)
 		if v.severity > limit {
-			worse = append(worse, v.id+" ("+v.severity.String()+")")
+			worse = append(worse, v.id+" ("+v.String()+")")
 		}
 	}
 	f.details["vulnerabilities"] = len(list)

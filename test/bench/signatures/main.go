@@ -178,7 +178,7 @@ func newServer() *server {
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.requests.Add(1)
 		if wait := s.delay.Load(); wait > 0 {
-			time.Sleep(time.Duration(wait))
+			<-time.After(time.Duration(wait))
 		}
 		handler.ServeHTTP(w, r)
 	}))
