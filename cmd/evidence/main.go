@@ -59,7 +59,7 @@ written, 2 a parameter or file is wrong; every fault is listed, and nothing is r
 	flags := cmd.Flags()
 	flags.SortFlags = false
 	params.Flags(flags)
-	step.AddWorkspace(flags, &locker, "locker", "the AWS tools' files credentials and config")
+	step.AddWorkspace(flags, &locker, "locker", "the credentials of the locker's storage")
 	step.AddResults(flags, &results, "evidence-id", "result")
 	return cmd
 }

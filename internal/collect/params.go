@@ -72,7 +72,7 @@ type Params struct {
 
 // Flags adds the flags that fill the parameters.
 func (p *Params) Flags(flags *pflag.FlagSet) {
-	flags.StringVar(&p.LockerURL, "locker-url", "", "evidence locker: s3://bucket?region=…&endpoint=…, or file:///folder")
+	flags.StringVar(&p.LockerURL, "locker-url", "", "evidence locker: s3://bucket?region=…&endpoint=…, gs://bucket, azblob://container or file:///folder")
 	flags.StringVar(&p.TypeID, "evidence-type-id", "", "the check, such as com.ibm.unit_tests")
 	flags.StringVar(&p.TypeVersion, "evidence-type-version", "1.0.0", "version of the check's format")
 	flags.StringVar(&p.Tool, "tool", "", "tool that ran the check")
