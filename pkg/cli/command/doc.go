@@ -182,7 +182,7 @@ change's state, its content, the server's rules or your own answer; 5 not ready.
 	flags.StringVarP(&a.flags.Context, "context", "c", "", "name of the kubeconfig context to use (default: kubectl config current-context)")
 	flags.StringVarP(&a.flags.Namespace, "namespace", "n", "", "namespace to use (default: from $KUBECONFIG)")
 	flags.BoolVarP(&a.flags.NoColor, "no-color", "C", false, "disable coloring (also: environment variable NO_COLOR)")
-	root.AddCommand(a.list(), a.describe(), a.explain(), a.approve(), a.reject(), a.attachments(), a.version())
+	root.AddCommand(a.list(), a.describe(), a.explain(), a.checks(), a.approve(), a.reject(), a.attachments(), a.version())
 	return root
 }
 

@@ -92,6 +92,8 @@ func TestChangePolicyTrust(t *testing.T) {
 		"attestations by GPG":             {func(s *ChangePolicySpec) { s.Attestations[0].Authorities = []string{"release"} }, []string{"spec.attestations[0].authorities[0]"}},
 		"reviews by nobody":               {func(s *ChangePolicySpec) { s.PeerReview.Approvals = -1 }, []string{"spec.peerReview.approvals"}},
 		"an author with a name":           {func(s *ChangePolicySpec) { s.PeerReview.AutomatedAuthors = []string{"Bot <bot@example.com>"} }, []string{"spec.peerReview.automatedAuthors[0]"}},
+		"evidence signed by identities":   {func(s *ChangePolicySpec) { s.SignedEvidence.Authorities = []string{"people"} }, []string{"spec.signedEvidence.authorities[0]", "by keys"}},
+		"evidence signed by a logged key": {func(s *ChangePolicySpec) { s.SignedEvidence.Authorities = []string{"vault"} }, []string{"spec.signedEvidence.authorities[0]", "transparency log"}},
 		"signed evidence of nobody":       {func(s *ChangePolicySpec) { s.SignedEvidence.Authorities = nil }, []string{"spec.signedEvidence.authorities"}},
 		"statements of any age, given so": {func(s *ChangePolicySpec) { s.Attestations[0].MaxAge = &metav1.Duration{Duration: time.Hour} }, nil},
 	} {

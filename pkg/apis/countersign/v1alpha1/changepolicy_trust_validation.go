@@ -60,7 +60,14 @@ func (s *ChangePolicySpec) validateTrust() *apis.FieldError {
 		errs = errs.Also(review.validate().ViaField("peerReview"))
 	}
 	if signed := s.SignedEvidence; signed != nil {
-		errs = errs.Also(checkAuthorities(signed.Authorities, authorities, true, "signatures of evidence").ViaField("signedEvidence"))
+		problem := checkAuthorities(signed.Authorities, authorities, true, "signatures of evidence")
+		for i, name := range signed.Authorities {
+			// Beside a record lies neither a certificate nor the proof of a log.
+			if a, ok := authorities[name]; ok && a.GPG == nil && (a.Key == nil || a.Key.TrustedRoot != "") {
+				problem = problem.Also(apis.ErrGeneric("names authority "+clip(name)+": evidence is signed by keys, without a transparency log", fmt.Sprintf("authorities[%d]", i)))
+			}
+		}
+		errs = errs.Also(problem.ViaField("signedEvidence"))
 	}
 	return errs
 }
