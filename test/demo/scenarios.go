@@ -209,7 +209,7 @@ var scenarios = []scenario{
 	{
 		name:     "signed",
 		story:    "signatures, provenance, peer review and signed evidence are demanded, and all are there",
-		expect:   "state Closed, category successful; the log of assess shows who signed and approved",
+		expect:   "state Closed, category successful; the log of assess lists every check, and none blocks",
 		log:      "assess",
 		demands:  demanding,
 		sign:     signAll,

@@ -46,12 +46,19 @@ func TestTrustBlocks(t *testing.T) {
 		check string
 		// why are words of the reason, unblock those of the remedy.
 		why, unblock []string
+		// mend follows the remedy, after which a new run deploys. The first run's
+		// failure stays in the locker.
+		mend func(t *testing.T, p *fixture.Project, image fixture.Image) error
 	}{
 		"unsigned image": {
-			demands: signatures,
+			// Runs have no key: what they record themselves needs no signature.
+			demands: fixture.Demands{Signatures: true, SignedEvidence: true},
 			check:   typeVerifySignature,
 			why:     []string{"hello", "no signature"},
-			unblock: []string{"sign"},
+			unblock: []string{"to unblock", "cosign sign"},
+			mend: func(t *testing.T, p *fixture.Project, image fixture.Image) error {
+				return p.Signer.Sign(t.Context(), image)
+			},
 		},
 		"image signed by a stranger": {
 			demands: signatures,
@@ -60,7 +67,7 @@ func TestTrustBlocks(t *testing.T) {
 			},
 			check:   typeVerifySignature,
 			why:     []string{"hello", "not by key"},
-			unblock: []string{"sign"},
+			unblock: []string{"to unblock", "cosign sign"},
 		},
 		// Both images are signed by somebody trusted: it is the entry that is not
 		// what it says.
@@ -79,8 +86,8 @@ func TestTrustBlocks(t *testing.T) {
 				return env.Retag(t.Context(), other, image.Tag)
 			},
 			check:   typeVerifySignature,
-			why:     []string{"hello", "tag"},
-			unblock: []string{"tag"},
+			why:     []string{"hello", "tag was moved"},
+			unblock: []string{"to unblock", "move the tag back"},
 		},
 		"unapproved pull request": {
 			demands: fixture.Demands{PeerReview: &v1alpha1.PeerReviewPolicy{Approvals: 1}},
@@ -104,11 +111,14 @@ func TestTrustBlocks(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newProject(t, fixture.ProjectOptions{Demands: &test.demands})
-			var sign func(context.Context, fixture.Image, fixture.Entry) error
-			if test.sign != nil {
-				sign = func(_ context.Context, image fixture.Image, _ fixture.Entry) error { return test.sign(t, p, image) }
-			}
-			releaseTrusted(t, p, nil, test.promotion, sign)
+			var image fixture.Image
+			promoted := releaseTrusted(t, p, nil, test.promotion, func(_ context.Context, released fixture.Image, _ fixture.Entry) error {
+				image = released
+				if test.sign == nil {
+					return nil
+				}
+				return test.sign(t, p, released)
+			})
 			if test.after != nil {
 				if err := test.after(t, p); err != nil {
 					t.Fatal(err)
@@ -138,6 +148,16 @@ func TestTrustBlocks(t *testing.T) {
 				}
 			}
 			explain(t, false, slices.Concat([]string{test.check}, test.why, test.unblock), change.Name, "--namespace", p.Namespace)
+			if test.mend == nil {
+				return
+			}
+			if err := test.mend(t, p, image); err != nil {
+				t.Fatal(err)
+			}
+			mended := start(t, p, map[string]string{"gate": "stop"})
+			wantSucceeded(t, mended)
+			wantEnd(t, wantChange(t, mended), v1alpha1.StateClosed, v1alpha1.CategorySuccessful)
+			wantTag(t, p, "prod_latest", promoted.Commit)
 		})
 	}
 }
