@@ -24,6 +24,7 @@ SCENARIO ?= ready
 RUN ?= .
 
 GOLANGCI_LINT_VERSION := v2.15.0
+COSIGN_VERSION := v2.6.5
 
 CLUSTER_TOOL := go -C test/cluster run .
 
@@ -105,9 +106,9 @@ integration: cluster-up ## tests against the real forge, registry and object sto
 e2e: cluster-up ## whole runs on the cluster [RUN=regexp]
 	$(WITH_CLUSTER) go test -tags e2e -count=1 -timeout 40m -v -run '$(RUN)' ./test/e2e/...
 
-FUZZTIME ?= 20s
+FUZZTIME ?= 60s
 .PHONY: fuzz
-fuzz: ## let the fuzzers look for crashes [FUZZTIME=20s]
+fuzz: ## let the fuzzers look for crashes [FUZZTIME=60s]
 	@hack/fuzz.sh $(FUZZTIME)
 
 .PHONY: bench-run
@@ -118,6 +119,18 @@ bench-run: cluster-up ## time a run against empty pods, and the gate [writes JSO
 .PHONY: bench
 bench: ## Go benchmarks of the packages
 	go test -run '^$$' -bench . -benchmem ./pkg/... ./internal/...
+
+bin/cosign:
+	GOBIN=$(CURDIR)/bin go install github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
+
+.PHONY: bench-signatures
+bench-signatures: bin/cosign ## signatures of 100 images, beside cosign [writes JSON to bin/]
+	go run ./test/bench/signatures --cosign=bin/cosign --output=bin/bench-signatures.json
+
+.PHONY: bench-sbom
+bench-sbom: ## merging bills of materials, beside sbomasm [writes JSON to bin/]
+	@mkdir -p bin
+	go run ./test/bench/sbom --output=bin/bench-sbom.json
 
 ##@ Work on it
 
