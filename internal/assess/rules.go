@@ -66,7 +66,7 @@ func (g Gating) Parse(policy *v1alpha1.ChangePolicy) (Rules, error) {
 
 // invalid makes the faults of a file faults of the run, one by one.
 func invalid(err error) error {
-	var file *checks.Invalid
+	var file *checks.InvalidError
 	switch {
 	case err == nil:
 		return nil

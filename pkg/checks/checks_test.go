@@ -114,7 +114,7 @@ func TestParseVersion1(t *testing.T) {
 // All problems of a file are told at once, each with its place.
 func TestEveryProblemIsTold(t *testing.T) {
 	_, err := Parse("prod.validation.json", readTestdata(t, "wrong.json"))
-	var invalid *Invalid
+	var invalid *InvalidError
 	if !errors.As(err, &invalid) {
 		t.Fatalf("got %v", err)
 	}
@@ -335,7 +335,7 @@ func FuzzParse(f *testing.F) {
 		}
 		lines := strings.Count(string(data), "\n") + 1
 		if err != nil {
-			var invalid *Invalid
+			var invalid *InvalidError
 			if !errors.As(err, &invalid) || len(invalid.Problems) == 0 {
 				t.Fatalf("got %v", err)
 			}

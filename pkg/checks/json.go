@@ -46,19 +46,24 @@ type member struct {
 // maxDepth is far deeper than any checks file.
 const maxDepth = 16
 
+// syntaxError is a problem that ends the reading of a file.
+type syntaxError struct{ Problem }
+
+func (e *syntaxError) Error() string { return e.String() }
+
 // read parses one JSON document.
 func read(data []byte) (value, error) {
 	r := &reader{data: data, decoder: json.NewDecoder(bytes.NewReader(data)), at: Position{Line: 1, Column: 1}}
 	r.decoder.UseNumber()
 	if bad := invalidUTF8(data); bad >= 0 {
-		return value{}, Problem{Position: r.position(bad), Message: "this is not UTF-8"}
+		return value{}, &syntaxError{Problem{Position: r.position(bad), Message: "this is not UTF-8"}}
 	}
 	v, err := r.value(0)
 	if err != nil {
 		return value{}, err
 	}
 	if _, at, err := r.token(); !errors.Is(err, io.EOF) {
-		return value{}, Problem{Position: at, Message: "there is something after the end of the document"}
+		return value{}, &syntaxError{Problem{Position: at, Message: "there is something after the end of the document"}}
 	}
 	return v, nil
 }
@@ -123,7 +128,7 @@ func (r *reader) token() (json.Token, Position, error) {
 	case errors.As(err, &syntax):
 		// Its offset is behind the character that is wrong, or before the spaces
 		// that precede it.
-		return nil, at, Problem{Position: r.position(max(int(syntax.Offset)-1, next)), Message: "this is not JSON: " + syntax.Error()}
+		return nil, at, &syntaxError{Problem{Position: r.position(max(int(syntax.Offset)-1, next)), Message: "this is not JSON: " + syntax.Error()}}
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, at, r.ended(io.EOF)
 	}
@@ -133,7 +138,7 @@ func (r *reader) token() (json.Token, Position, error) {
 func (r *reader) value(depth int) (value, error) {
 	token, at, err := r.token()
 	if errors.Is(err, io.EOF) && depth == 0 {
-		return value{}, Problem{Position: at, Message: "this is not JSON: there is nothing here"}
+		return value{}, &syntaxError{Problem{Position: at, Message: "this is not JSON: there is nothing here"}}
 	}
 	if err != nil {
 		return value{}, r.ended(err)
@@ -142,7 +147,7 @@ func (r *reader) value(depth int) (value, error) {
 	switch t := token.(type) {
 	case json.Delim:
 		if depth == maxDepth {
-			return value{}, Problem{Position: at, Message: fmt.Sprintf("this nests deeper than %d levels", maxDepth)}
+			return value{}, &syntaxError{Problem{Position: at, Message: fmt.Sprintf("this nests deeper than %d levels", maxDepth)}}
 		}
 		if t == '[' {
 			v.kind = list
@@ -182,7 +187,7 @@ func (r *reader) object(v value, depth int) (value, error) {
 		}
 		name, ok := key.(string)
 		if !ok {
-			return value{}, Problem{Position: at, Message: "this is not JSON: a key is text"}
+			return value{}, &syntaxError{Problem{Position: at, Message: "this is not JSON: a key is text"}}
 		}
 		inner, err := r.value(depth)
 		if err != nil {
@@ -197,7 +202,7 @@ func (r *reader) object(v value, depth int) (value, error) {
 // ended makes the end of input inside a document a problem.
 func (r *reader) ended(err error) error {
 	if errors.Is(err, io.EOF) {
-		return Problem{Position: r.position(len(r.data)), Message: "this is not JSON: the document ends in the middle"}
+		return &syntaxError{Problem{Position: r.position(len(r.data)), Message: "this is not JSON: the document ends in the middle"}}
 	}
 	return err
 }

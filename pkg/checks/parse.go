@@ -26,11 +26,11 @@ type Problem struct {
 	Message string
 }
 
-// Error is line:column: message.
-func (p Problem) Error() string { return fmt.Sprintf("%d:%d: %s", p.Line, p.Column, p.Message) }
+// String is line:column: message.
+func (p Problem) String() string { return fmt.Sprintf("%d:%d: %s", p.Line, p.Column, p.Message) }
 
-// Invalid is the error of a checks file that cannot be used.
-type Invalid struct {
+// InvalidError is the error of a checks file that cannot be used.
+type InvalidError struct {
 	// File is its name.
 	File string
 	// Problems, in the order of the file; at least one.
@@ -38,7 +38,7 @@ type Invalid struct {
 }
 
 // Error lists the problems, one a line, each with the file's name.
-func (e *Invalid) Error() string {
+func (e *InvalidError) Error() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "checks file %s cannot be used:", e.File)
 	for _, p := range e.Problems {
@@ -48,32 +48,33 @@ func (e *Invalid) Error() string {
 }
 
 // Parse reads a checks file of either version; name is what errors and verdicts
-// call it. The error is an *Invalid with every problem of the file.
+// call it. The error is an *InvalidError with every problem of the file.
 func Parse(name string, data []byte) (*File, error) {
 	name = plaintext.Clip(name, 500)
 	if len(data) > MaxBytes {
-		return nil, &Invalid{File: name, Problems: []Problem{{
+		return nil, &InvalidError{File: name, Problems: []Problem{{
 			Position: Position{1, 1}, Message: fmt.Sprintf("the file has %d bytes; at most %d are read", len(data), MaxBytes),
 		}}}
 	}
 	document, err := read(data)
 	if err != nil {
-		var problem Problem
-		if !errors.As(err, &problem) {
-			problem = Problem{Position: Position{1, 1}, Message: "this is not JSON: " + err.Error()}
+		problem := Problem{Position: Position{1, 1}, Message: "this is not JSON: " + err.Error()}
+		var syntax *syntaxError
+		if errors.As(err, &syntax) {
+			problem = syntax.Problem
 		}
-		return nil, &Invalid{File: name, Problems: []Problem{problem}}
+		return nil, &InvalidError{File: name, Problems: []Problem{problem}}
 	}
 	p := &parser{file: &File{Name: name, Raw: slices.Clone(data)}}
 	p.document(document)
 	if len(p.problems) > 0 {
-		slices.SortStableFunc(p.problems, func(a, b Problem) int { return a.Position.compare(b.Position) })
+		slices.SortStableFunc(p.problems, func(a, b Problem) int { return a.compare(b.Position) })
 		if more := len(p.problems) - maxProblems; more > 0 {
 			p.problems = append(p.problems[:maxProblems:maxProblems], Problem{
 				Position: p.problems[maxProblems].Position, Message: fmt.Sprintf("and %d more problems from here on", more),
 			})
 		}
-		return nil, &Invalid{File: name, Problems: p.problems}
+		return nil, &InvalidError{File: name, Problems: p.problems}
 	}
 	return p.file, nil
 }

@@ -45,7 +45,7 @@ func counting(bucket *blob.Bucket, options ...evidence.Option) (*evidence.Locker
 func remote(tb testing.TB, bucket *blob.Bucket, requests *atomic.Int64) *blob.Bucket {
 	return counted(bucket, func(string, string) error {
 		requests.Add(1)
-		time.Sleep(20 * time.Millisecond)
+		<-time.After(20 * time.Millisecond)
 		return nil
 	}, keysOf(tb, bucket)...)
 }

@@ -293,17 +293,17 @@ func TestWriteDoesNotTakeAnothersRecordForItsOwn(t *testing.T) {
 	}
 }
 
-// notImplemented is how an S3 server says that it knows no conditional writes.
-type notImplemented struct{}
+// notImplementedError is how an S3 server says that it knows no conditional writes.
+type notImplementedError struct{}
 
-func (notImplemented) Error() string       { return "not implemented" }
-func (notImplemented) HTTPStatusCode() int { return http.StatusNotImplemented }
+func (notImplementedError) Error() string       { return "not implemented" }
+func (notImplementedError) HTTPStatusCode() int { return http.StatusNotImplemented }
 
 func TestWriteWithoutConditionalWrites(t *testing.T) {
 	bucket := memblob.OpenBucket(nil)
 	l := evidence.New(counted(bucket, func(operation, _ string) error {
 		if operation == "create" {
-			return notImplemented{}
+			return notImplementedError{}
 		}
 		return nil
 	}), "mem://")

@@ -157,7 +157,7 @@ func pause(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(time.Duration(1+rand.IntN(20)) * time.Millisecond):
+	case <-time.After(time.Duration(1+rand.IntN(20)) * time.Millisecond): //nolint:gosec // it spreads tries, it is no secret
 		return nil
 	}
 }

@@ -35,9 +35,9 @@ func tools(level string, names ...string) string {
 	return fmt.Sprintf(`%q: [{"name": "tool", "values": ["%s"]}]`, level, strings.Join(names, `", "`))
 }
 
-// at moves evidence to an environment.
-func at(e *evidence.Evidence, environment, region string) *evidence.Evidence {
-	e.Details.Extra = map[string]any{"environment": environment}
+// staged moves evidence to environment stage.
+func staged(e *evidence.Evidence, region string) *evidence.Evidence {
+	e.Details.Extra = map[string]any{"environment": "stage"}
 	if region != "" {
 		e.Details.Extra["region"] = region
 	}
@@ -213,14 +213,14 @@ func TestEvaluateByAChecksFile(t *testing.T) {
 		},
 		"several sources are alternatives": {
 			file:  rule(`"source_environments": [{"name": "ci-pipeline"}, {"name": "stage"}], ` + tools("required", "*")),
-			build: func(b builder) { at(b.add(t, commitURI, unit, "success"), "stage", "us") },
+			build: func(b builder) { staged(b.add(t, commitURI, unit, "success"), "us") },
 			want:  []string{"shop commit com.ibm.unit_tests tool stage:us required: pass Success"},
 		},
 		"what stage found does not supersede what the build found": {
 			file: rule(tools("required_if_present", "*")),
 			build: func(b builder) {
 				b.add(t, commitURI, unit, "failure")
-				at(b.add(t, commitURI, unit, "success"), "stage", "").Date = "2026-01-02T12:00:00Z"
+				staged(b.add(t, commitURI, unit, "success"), "").Date = "2026-01-02T12:00:00Z"
 			},
 			want: []string{
 				"shop commit com.ibm.unit_tests tool ci-pipeline required_if_present: block Failure",

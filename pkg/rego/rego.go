@@ -78,11 +78,11 @@ func Load(modules map[string][]byte) (*Policy, error) {
 	}
 	switch {
 	case len(modules) == 0:
-		return nil, errors.New("Rego policy: no module is given")
+		return nil, errors.New("policy in Rego: no module is given")
 	case len(modules) > MaxModules:
-		return nil, fmt.Errorf("Rego policy: %d modules; at most %d are read", len(modules), MaxModules)
+		return nil, fmt.Errorf("policy in Rego: %d modules; at most %d are read", len(modules), MaxModules)
 	case total > MaxBytes:
-		return nil, fmt.Errorf("Rego policy: %d bytes; at most %d are read", total, MaxBytes)
+		return nil, fmt.Errorf("policy in Rego: %d bytes; at most %d are read", total, MaxBytes)
 	}
 	p := &Policy{limit: MaxTime}
 	parsed := map[string]*ast.Module{}
@@ -104,12 +104,12 @@ func Load(modules map[string][]byte) (*Policy, error) {
 	p.compiler = ast.NewCompiler().WithCapabilities(capabilities).SetErrorLimit(20)
 	if p.compiler.Compile(parsed); p.compiler.Failed() {
 		for _, err := range p.compiler.Errors {
-			problems = append(problems, fmt.Errorf("Rego policy: %s", plaintext.Clip(err.Error(), 2000)))
+			problems = append(problems, fmt.Errorf("policy in Rego: %s", plaintext.Clip(err.Error(), 2000)))
 		}
 		return nil, errors.Join(problems...)
 	}
 	if len(p.compiler.GetRulesExact(ast.MustParseRef("data."+Package+".allow"))) == 0 {
-		return nil, fmt.Errorf("Rego policy: none of %s has package %s with a rule allow, so nothing would ever be allowed: add it", shownNames(modules), Package)
+		return nil, fmt.Errorf("policy in Rego: none of %s has package %s with a rule allow, so nothing would ever be allowed: add it", shownNames(modules), Package)
 	}
 	return p, nil
 }
@@ -122,7 +122,7 @@ func shownNames(modules map[string][]byte) string {
 // that became part of version 1: documented examples of one policy mix both.
 func parse(name, source string, capabilities *ast.Capabilities) (*ast.Module, error) {
 	if strings.TrimSpace(source) == "" {
-		return nil, fmt.Errorf("Rego policy: module %s is empty", name)
+		return nil, fmt.Errorf("policy in Rego: module %s is empty", name)
 	}
 	module, first := ast.ParseModuleWithOpts(name, source, ast.ParserOptions{RegoVersion: ast.RegoV1, Capabilities: capabilities})
 	if first == nil && module != nil {
@@ -133,9 +133,9 @@ func parse(name, source string, capabilities *ast.Capabilities) (*ast.Module, er
 		return module, nil
 	}
 	if first == nil || second == nil {
-		return nil, fmt.Errorf("Rego policy: module %s has no rules", name)
+		return nil, fmt.Errorf("policy in Rego: module %s has no rules", name)
 	}
-	return nil, fmt.Errorf("Rego policy: module %s is Rego of no version; as version 1: %s; as version 0: %s",
+	return nil, fmt.Errorf("policy in Rego: module %s is Rego of no version; as version 1: %s; as version 0: %s",
 		name, plaintext.Clip(first.Error(), 2000), plaintext.Clip(second.Error(), 2000))
 }
 
