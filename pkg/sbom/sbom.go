@@ -34,6 +34,8 @@ import (
 	"time"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+
+	"github.com/countersign-dev/countersign/pkg/sbom/internal/document"
 )
 
 // MediaType of what this package writes.
@@ -140,7 +142,9 @@ func (c Component) cyclonedx() cdx.Component {
 	if c.RepositoryURL != "" {
 		if u, err := url.Parse(c.RepositoryURL); err == nil && u.Host != "" {
 			u.User = nil // credentials reach no document
-			component.ExternalReferences = &[]cdx.ExternalReference{{Type: cdx.ERTypeVCS, URL: u.String()}}
+			if address, ok := document.IRIReference(u.String()); ok {
+				component.ExternalReferences = &[]cdx.ExternalReference{{Type: cdx.ERTypeVCS, URL: address}}
+			}
 		}
 	}
 	properties := []cdx.Property{}

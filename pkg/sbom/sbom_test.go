@@ -364,6 +364,8 @@ func TestMergeStaysFastOnOnePackageWithEverNewHashes(t *testing.T) {
 func FuzzMerge(f *testing.F) {
 	f.Add([]byte(one), []byte(two))
 	f.Add([]byte(`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{"components":[{}]}]}`), []byte(`{}`))
+	f.Add([]byte(one), sbomtest.Random(rand.New(rand.NewSource(1)), 0.1))
+	f.Add([]byte("SPDXVersion: SPDX-2.3\nSPDXID: SPDXRef-DOCUMENT\nPackageName: x\nSPDXID: SPDXRef-x\n"), []byte(`<bom xmlns="http://cyclonedx.org/schema/bom/1.4"><components><component type="file"><name>x</name></component></components></bom>`))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		out, merged := merge(t, Input{Name: "a", BOM: a}, Input{Name: "b", BOM: b})
 		again, _ := merge(t, Input{Name: "b", BOM: b}, Input{Name: "a", BOM: a})
@@ -375,6 +377,24 @@ func FuzzMerge(f *testing.F) {
 		}
 		if _, once := merge(t, Input{Name: "merged", BOM: out}); once.Components != merged.Components+1 {
 			t.Errorf("%d components, merged again %d", merged.Components, once.Components)
+		}
+	})
+}
+
+func FuzzDeploymentBOM(f *testing.F) {
+	digest := strings.Repeat("ab", 32)
+	f.Add("web/shop", "image", "registry.example:5000/acme/Shop:1.2.3@sha256:"+digest, "sha256:"+digest, "https://user:secret@forge.example/acme/shop")
+	f.Add("\u202e|\xff", "", "[::]/a@sha256:"+digest, digest, "https://[::1%25x]/a b?#%")
+	f.Fuzz(func(t *testing.T, entry, kind, artifact, digest, repository string) {
+		got, err := DeploymentBOM(target, []Component{
+			{Entry: entry, Action: ActionDeploy, Type: kind, Artifact: artifact, Provenance: artifact, Digest: digest, RepositoryURL: repository, Version: kind},
+			{Entry: entry, Action: ActionDelete, Version: digest, Signature: artifact},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sbomtest.Check(got); err != nil {
+			t.Fatalf("not valid: %v\n%s", err, got)
 		}
 	})
 }

@@ -44,13 +44,17 @@ func CycloneDXXML(data []byte) (result *Result, err error) {
 	for i := range deref(bom.Components) {
 		dropEmptyLicences(&(*bom.Components)[i])
 	}
+	var leftOut []string
 	if bom.Metadata != nil {
-		bom.Metadata.Licenses = nil // of the document, and left out of the merge
+		if bom.Metadata.Licenses != nil {
+			bom.Metadata.Licenses = nil // which the library may refuse to write
+			leftOut = append(leftOut, "1 × metadata.licenses")
+		}
 		if bom.Metadata.Component != nil {
 			dropEmptyLicences(bom.Metadata.Component)
 		}
 	}
-	return written(bom, nil)
+	return written(bom, leftOut)
 }
 
 // dropEmptyLicences drops licences without id and name, which the library reads

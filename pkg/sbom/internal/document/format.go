@@ -5,7 +5,9 @@ package document
 
 import (
 	"net/mail"
+	"net/netip"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -51,7 +53,13 @@ func iriReference(v string) (string, bool) {
 	return unusualIRI(v)
 }
 
+// scpAddress is how Git writes an address of SSH: user@host:path.
+var scpAddress = regexp.MustCompile(`^([A-Za-z0-9._-]+@[A-Za-z0-9.-]+):([^/:].*)$`)
+
 func unusualIRI(v string) (string, bool) {
+	if m := scpAddress.FindStringSubmatch(v); m != nil {
+		v = "ssh://" + m[1] + "/" + m[2]
+	}
 	const hex = "0123456789ABCDEF"
 	var out strings.Builder
 	hashes := 0
@@ -85,13 +93,20 @@ func unusualIRI(v string) (string, bool) {
 	if err != nil {
 		return v, false
 	}
-	// Brackets belong around addresses of IPv6, and nowhere else.
+	// Brackets belong around addresses of IPv6, without zones, and nowhere else.
 	rest := fixed
-	if u.Host != "" {
+	if strings.HasPrefix(u.Host, "[") {
+		address, err := netip.ParseAddr(u.Hostname())
+		if err != nil || !address.Is6() || address.Zone() != "" {
+			return v, false
+		}
 		rest = strings.Replace(fixed, u.Host, "", 1)
 	}
 	return fixed, !strings.ContainsAny(rest, "[]")
 }
+
+// IRIReference is an address as the format allows it, if it is one.
+func IRIReference(v string) (string, bool) { return iriReference(v) }
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
