@@ -324,7 +324,7 @@ func TestMergeStaysFastOnOnePackageWithEverNewHashes(t *testing.T) {
 		"no hashes": func(int) *[]cdx.Hash { return nil },
 	} {
 		t.Run(name, func(t *testing.T) {
-			const n = 20_000
+			const n = 8_000
 			inputs := []Input{}
 			for _, from := range []int{0, 0, n} {
 				list := []cdx.Component{}
