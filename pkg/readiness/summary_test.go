@@ -25,7 +25,7 @@ func explained(t *testing.T) (builder, Verdict) {
 	t.Helper()
 	b := collect(t, shop, evidence.Component{Entry: "chart", Provenance: "https://files.example/chart.tgz"})
 	b.add(t, imageURI, "com.ibm.cloud.image_signing", "success").Signature = evidence.Signature{Status: evidence.SignatureValid, Signer: "release-team"}
-	at(b.add(t, imageURI, "com.ibm.acceptance_tests", "failure"), "stage", "us-east").Issues = evidence.Texts{"https://forge.example/acme/shop/issues/7"}
+	staged(b.add(t, imageURI, "com.ibm.acceptance_tests", "failure"), "us-east").Issues = evidence.Texts{"https://forge.example/acme/shop/issues/7"}
 	b.add(t, imageURI, "com.ibm.dynamic_scan", "pending")
 	b.add(t, commitURI, "com.ibm.static_scan", "failure")
 	b.add(t, commitURI, "acme.own", "success")
@@ -146,7 +146,7 @@ func TestStatements(t *testing.T) {
 func TestSummaryHasWhatDecided(t *testing.T) {
 	b := collect(t, shop)
 	b.add(t, commitURI, "acme.check", "failure")
-	at(b.add(t, commitURI, "acme.check", "success"), "stage", "").Date = "2026-01-02T12:00:00Z"
+	staged(b.add(t, commitURI, "acme.check", "success"), "").Date = "2026-01-02T12:00:00Z"
 	v := Evaluate(Input{Evidence: b.Collection, Now: now, Checks: parse(t, section2(checks.PreDeployment, "acme.check", `{"asset_type": "commit", `+tools("required", "*")+`}`))})
 	s, err := Summarise(b.Collection, v, "cd-7", now)
 	if err != nil {
