@@ -217,11 +217,16 @@ func (a *asking) asset(component evidence.Component, s subject) {
 	used := map[string]bool{}
 	for _, q := range byKey {
 		i := slices.IndexFunc(f.unsigned, func(p evidence.Problem) bool { return p.TypeID == q.Check.Check })
-		if q.missing && i >= 0 {
+		switch {
+		case i >= 0 && q.missing:
 			p := f.unsigned[i]
 			q.unsigned = &p
 			q.Evidence, q.EvidencePath = p.EvidenceID, evidencePath(a.in, p.EvidenceID)
 			used[p.EvidenceID] = true
+		case i >= 0 && q.evidence != nil && q.Result == string(evidence.ResultPending) && q.Rule != RuleListed:
+			q.unsigned = outcomeOf(q.evidence, f.unsigned, s.Evidences)
+		case q.missing:
+			q.others = slices.DeleteFunc(slices.Clone(f.current), func(c sourced) bool { return string(c.TypeID) != q.Check.Check })
 		}
 		out = append(out, q)
 	}
@@ -239,6 +244,26 @@ func (a *asking) asset(component evidence.Component, s subject) {
 			cmp.Compare(a.Evidence, b.Evidence), cmp.Compare(a.Result, b.Result), cmp.Compare(a.Rule, b.Rule))
 	})
 	a.out = append(a.out, out...)
+}
+
+// outcomeOf finds the unsigned success that a pending came to; nil if it came to
+// none.
+func outcomeOf(pending *evidence.Evidence, unsigned []evidence.Problem, all []*evidence.Evidence) *evidence.Problem {
+	begun, err := pending.Time()
+	if err != nil {
+		return nil
+	}
+	for _, p := range unsigned {
+		for _, e := range all {
+			if string(e.ID) != p.EvidenceID || e.TypeID != pending.TypeID || e.Tool() != pending.Tool() {
+				continue
+			}
+			if at, err := e.Time(); err == nil && !at.Before(begun) {
+				return &p
+			}
+		}
+	}
+	return nil
 }
 
 // orEmpty: of missing evidence any tool is no tool.

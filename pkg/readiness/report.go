@@ -26,6 +26,15 @@ type TableOptions struct {
 	// Full says of every check, and not only of those that block or warn, which
 	// rule it falls under and where the evidence is.
 	Full bool
+	// Columns that texts keep to; 0 and more than 100 are 100. Rows keep theirs.
+	Columns int
+}
+
+func (o TableOptions) columns() int {
+	if o.Columns <= 0 {
+		return tableColumns
+	}
+	return min(o.Columns, tableColumns)
 }
 
 // WriteTable writes the verdict for a person at a terminal, at most 100 columns
@@ -57,7 +66,7 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 		out.WriteByte('\n')
 	}
 	for _, line := range v.Basis.lines() {
-		for _, line := range plaintext.Break(line, tableColumns) {
+		for _, line := range plaintext.Break(line, options.columns()) {
 			out.WriteString(line + "\n")
 		}
 	}
@@ -68,10 +77,14 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 
 // counts is the verdict in one sentence.
 func (v Verdict) counts() string {
-	if v.Warned > 0 {
-		return fmt.Sprintf("%d checks passed, %d block, %d warn.", v.Passed, v.Blocked, v.Warned)
+	noun := "checks"
+	if v.Passed == 1 {
+		noun = "check"
 	}
-	return fmt.Sprintf("%d checks passed, %d block.", v.Passed, v.Blocked)
+	if v.Warned > 0 {
+		return fmt.Sprintf("%d %s passed, %d block, %d warn.", v.Passed, noun, v.Blocked, v.Warned)
+	}
+	return fmt.Sprintf("%d %s passed, %d block.", v.Passed, noun, v.Blocked)
 }
 
 // lines say which files were judged by; none in default mode.
@@ -112,13 +125,14 @@ func writeCheck(out *strings.Builder, c Check, options TableOptions) {
 		plaintext.Pad(plaintext.Fit(orDash(plaintext.Clip(c.Tool, maxShown)), tool), tool),
 		plaintext.Pad(c.Result, result), c.Rule)
 	out.WriteString(strings.TrimRight(line, " ") + "\n")
-	told := c.Outcome == Block || c.Outcome == Warn
+	// A success that does not count needs to be told, even where nothing asks for it.
+	told := c.Outcome == Block || c.Outcome == Warn || c.Reason == ReasonUnsigned
 	if !told && !options.Full {
 		return
 	}
 	const indent = "           "
 	write := func(indent, text string) {
-		for _, line := range plaintext.Break(text, tableColumns-len(indent)) {
+		for _, line := range plaintext.Break(text, max(options.columns()-len(indent), 20)) {
 			out.WriteString(indent + line + "\n")
 		}
 	}

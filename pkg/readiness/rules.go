@@ -6,6 +6,7 @@ package readiness
 import (
 	"cmp"
 	"fmt"
+	"strings"
 
 	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/checks"
@@ -54,6 +55,8 @@ type question struct {
 	missing bool
 	// unsigned is a success that does not count, for lack of a signature.
 	unsigned *evidence.Problem
+	// others are what counts of a missing check, though not for its rule.
+	others []sourced
 	// deletion: the entry goes.
 	deletion bool
 	// unasked: no rule asks anything of the entry.
@@ -220,10 +223,13 @@ func missingByLevel(q question) (answer, bool) {
 	if !q.missing {
 		return answer{}, false
 	}
-	a := answer{outcome: Block, reason: ReasonMissing, message: "no evidence of a check that is required of this " + asset(q), unblock: howToGet(q)}
+	a := answer{
+		outcome: Block, reason: ReasonMissing, unblock: howToGet(q),
+		message: "no evidence of a check that is required of this " + asset(q) + instead(q),
+	}
 	if q.unsigned != nil {
 		a.reason, a.message = ReasonUnsigned, q.unsigned.Message
-		a.unblock = "run the check again with a collector that signs its evidence with a trusted key"
+		a.unblock = remedies[evidence.ReasonUnsigned]
 	}
 	switch q.Rule {
 	case RuleRequiredIfPresent:
@@ -234,10 +240,31 @@ func missingByLevel(q question) (answer, bool) {
 	case RuleRecommended:
 		a.outcome = Warn
 		if q.unsigned == nil {
-			a.message = "no evidence of a check that is recommended for this " + asset(q)
+			a.message = "no evidence of a check that is recommended for this " + asset(q) + instead(q)
 		}
 	}
 	return a, true
+}
+
+// instead says what evidence of the check there is, where the rule asks for
+// that of another tool or environment.
+func instead(q question) string {
+	if len(q.others) == 0 {
+		return ""
+	}
+	const most = 3
+	var there []string
+	for _, c := range q.others[:min(most, len(q.others))] {
+		is := fmt.Sprintf("%.80q", c.Tool())
+		if c.source.Name != "" {
+			is += fmt.Sprintf(" from %.200q", c.source.String())
+		}
+		there = append(there, is)
+	}
+	if more := len(q.others) - most; more > 0 {
+		there = append(there, fmt.Sprintf("%d more", more))
+	}
+	return "; there is other evidence of it, which the rule does not take: " + strings.Join(there, ", ")
 }
 
 // asset names the kind of thing that a question is about.
@@ -303,11 +330,17 @@ func pendingPassesIfPresent(q question) (answer, bool) {
 }
 
 func pendingBlocks(q question) (answer, bool) {
-	return answer{
+	a := answer{
 		outcome: Block, reason: ReasonPending,
 		message: "the check has not come to a result",
 		unblock: "wait for it to finish, then start the run again",
-	}, q.Result == string(evidence.ResultPending)
+	}
+	// Whoever recorded the outcome unsigned must not be told to wait for it.
+	if q.unsigned != nil {
+		a.message += " that counts: " + q.unsigned.Message
+		a.unblock = remedies[evidence.ReasonUnsigned]
+	}
+	return a, q.Result == string(evidence.ResultPending)
 }
 
 func unknownBlocks(q question) (answer, bool) {

@@ -49,7 +49,7 @@ that decides the same.`,
 			}
 			policy, err := rego.Translate(file)
 			if err != nil {
-				return usage(fmt.Errorf("translating %s: %w", args[0], err))
+				return usage(err)
 			}
 			_, err = a.Out.Write(policy)
 			return err

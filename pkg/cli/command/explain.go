@@ -147,7 +147,10 @@ func explainFolder(ctx context.Context, q offline.Question) (view.Explanation, e
 	if answer.Judged == 1 {
 		e.About = strings.Replace(e.About, "1 entries", "1 entry", 1)
 	}
-	if answer.Ignored > 0 {
+	switch {
+	case answer.Ignored == 1:
+		e.About += " 1 is left out."
+	case answer.Ignored > 1:
 		e.About += fmt.Sprintf(" %d are left out.", answer.Ignored)
 	}
 	e.About += " A run judges those that change."

@@ -155,12 +155,12 @@ func Explain(w io.Writer, style terminal.Style, e Explanation, options ExplainOp
 	if options.Columns == 0 || options.Columns >= tableColumns {
 		return harmless(e.Verdict).WriteTable(w, draw)
 	}
-	draw.Color = false
+	draw.Color, draw.Columns = false, max(options.Columns, fewest)
 	var table strings.Builder
 	if err := harmless(e.Verdict).WriteTable(&table, draw); err != nil {
 		return err
 	}
-	narrow := terminal.Narrow(table.String(), max(options.Columns, fewest), isRow)
+	narrow := terminal.Narrow(table.String(), draw.Columns, isRow)
 	_, err := io.WriteString(w, paintRows(narrow, style))
 	return err
 }
