@@ -10,10 +10,13 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/countersign-dev/countersign/internal/step"
+	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 	"github.com/countersign-dev/countersign/pkg/signature"
 )
@@ -48,6 +51,11 @@ func (k *Key) signer(ctx context.Context) (evidence.RecordSigner, error) {
 	case dir != "" && k.KMS != "":
 		return nil, step.Invalid("parameter signing-key and workspace cosign are both given: choose one")
 	case k.KMS != "":
+		scheme, _, found := strings.Cut(k.KMS, "://")
+		if !found || !slices.Contains(v1alpha1.KMSSchemes, scheme) {
+			return nil, step.Invalid(fmt.Sprintf("parameter signing-key: %s names no key management service: it begins with one of %s://",
+				shown(k.KMS), strings.Join(v1alpha1.KMSSchemes, "://, ")))
+		}
 		signer, err := signature.NewRecordSigner(ctx, signature.SigningKey{KMS: k.KMS})
 		if err != nil {
 			return nil, fmt.Errorf("parameter signing-key: %w", err)
@@ -61,17 +69,24 @@ func (k *Key) signer(ctx context.Context) (evidence.RecordSigner, error) {
 	defer root.Close()
 	private, err := readFile(root, keyFile, maxKeyFile)
 	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("no such file")
+		}
 		return nil, step.Invalid(fmt.Sprintf("workspace cosign: %s: %v; bind a Secret such as cosign generate-key-pair k8s://NAMESPACE/NAME makes", keyFile, err))
 	}
 	password, err := readFile(root, passwordFile, maxKeyFile)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	without := ""
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		without = "; there is no file " + passwordFile
+	case err != nil:
 		return nil, step.Invalid(fmt.Sprintf("workspace cosign: %s: %v", passwordFile, err))
 	}
 	// An editor ends a file with a line break, which is no part of the password.
 	password = bytes.TrimSuffix(password, []byte("\n"))
 	signer, err := signature.NewRecordSigner(ctx, signature.SigningKey{PEM: private, Password: password})
 	if err != nil {
-		return nil, step.Invalid(fmt.Sprintf("workspace cosign: %v", err))
+		return nil, step.Invalid(fmt.Sprintf("workspace cosign: %v%s", err, without))
 	}
 	return signer.Sign, nil
 }
