@@ -48,6 +48,12 @@ func TestMessagesNameTheEvidenceThatIsThere(t *testing.T) {
 			message: `there is other evidence of it, which the rule does not take: "tool" from "ci-pipeline"`,
 			unblock: `with "jest"`,
 		},
+		"evidence of no tool": {
+			file:    tools("required", "jest"),
+			build:   func(b builder) { b.add(t, commitURI, unit, "success").Details.Tool = "" },
+			message: `evidence that names no tool from "ci-pipeline"`,
+			unblock: `with "jest"`,
+		},
 		"evidence from another environment": {
 			file:    `"source_environments": [{"name": "prod"}], ` + tools("required", "*"),
 			build:   func(b builder) { staged(b.add(t, commitURI, unit, "success"), "") },

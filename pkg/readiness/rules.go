@@ -255,7 +255,10 @@ func instead(q question) string {
 	const most = 3
 	var there []string
 	for _, c := range q.others[:min(most, len(q.others))] {
-		is := fmt.Sprintf("%.80q", c.Tool())
+		is := "evidence that names no tool"
+		if c.Tool() != "" {
+			is = fmt.Sprintf("%.80q", c.Tool())
+		}
 		if c.source.Name != "" {
 			is += fmt.Sprintf(" from %.200q", c.source.String())
 		}
