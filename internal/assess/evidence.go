@@ -79,6 +79,9 @@ func ReadEvidence(ctx context.Context, locker *evidence.Locker, entries []invent
 		records += len(asset.Evidences)
 	}
 	done(fmt.Sprintf("%d records about %d assets", records, len(collection.Assets)), nil)
+	if collection.Unknown() {
+		progress.Say("  warning: the locker knows none of the %d assets: is parameter locker-url that of their builds?", len(collection.Assets))
+	}
 	return collection, nil
 }
 

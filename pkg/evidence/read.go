@@ -31,6 +31,17 @@ type Collection struct {
 // be a valid one.
 func (c *Collection) EvidencePath(id string) string { return c.layout.evidence(id) }
 
+// Unknown reports whether the locker had nothing at all about any asset, which
+// usually means that it is another locker.
+func (c *Collection) Unknown() bool {
+	for _, asset := range c.Assets {
+		if asset.Record != nil || len(asset.Evidences) > 0 {
+			return false
+		}
+	}
+	return len(c.Assets) > 0
+}
+
 // ComponentAssets is a component with the assets whose evidence speaks for it.
 type ComponentAssets struct {
 	Component

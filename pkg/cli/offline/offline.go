@@ -28,6 +28,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
@@ -84,6 +85,9 @@ func Judge(ctx context.Context, q Question) (*Answer, error) {
 		return nil, err
 	}
 	a := &Answer{Judged: len(folder.entries), Ignored: folder.ignored, Notes: folder.warnings}
+	if collection.Unknown() {
+		a.Notes = append(a.Notes, fmt.Sprintf("the locker knows none of the %d assets: is %s the locker of their builds?", len(collection.Assets), plaintext.Clip(q.Locker, 300)))
+	}
 	in := readiness.Input{
 		Evidence: collection,
 		Checks:   rules.checks,

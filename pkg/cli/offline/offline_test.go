@@ -344,3 +344,28 @@ func TestPatterns(t *testing.T) {
 		}
 	}
 }
+
+func TestAnotherLockerIsNoticed(t *testing.T) {
+	w := newWorld(t, hello)
+	answer, err := Judge(t.Context(), w.Question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(answer.Notes, func(note string) bool { return strings.Contains(note, "knows none of the 2 assets") }) {
+		t.Errorf("notes %q", answer.Notes)
+	}
+	locker, err := evidence.Open(t.Context(), "file://"+w.Locker)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locker.Close()
+	if _, err := locker.WriteAsset(t.Context(), evidence.Asset{URI: evidence.Text("docker://" + hello.image()), Date: "2026-08-01T00:00:00Z"}); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err = Judge(t.Context(), w.Question); err != nil {
+		t.Fatal(err)
+	}
+	if len(answer.Notes) > 0 {
+		t.Errorf("notes %q about the right locker", answer.Notes)
+	}
+}
