@@ -68,7 +68,7 @@ func Components(entries []inventory.Entry) []evidence.Component {
 
 // ReadEvidence reads what an open locker has about entries.
 func ReadEvidence(ctx context.Context, locker *evidence.Locker, entries []inventory.Entry, progress *step.Progress) (*evidence.Collection, error) {
-	done := progress.Begin("Evidence of %d entries", len(entries))
+	done := progress.Begin("Evidence of %s", counted(len(entries), "entry", "entries"))
 	collection, err := locker.Read(ctx, Components(entries))
 	if err != nil {
 		done("", err)
@@ -78,7 +78,7 @@ func ReadEvidence(ctx context.Context, locker *evidence.Locker, entries []invent
 	for _, asset := range collection.Assets {
 		records += len(asset.Evidences)
 	}
-	done(fmt.Sprintf("%d records about %d assets", records, len(collection.Assets)), nil)
+	done(counted(records, "record", "records")+" about "+counted(len(collection.Assets), "asset", "assets"), nil)
 	if collection.Unknown() {
 		progress.Say("  warning: the locker knows none of the %d assets: is parameter locker-url that of their builds?", len(collection.Assets))
 	}
@@ -128,4 +128,12 @@ func (a *Answer) Show(progress *step.Progress) error {
 		fmt.Fprintln(w)
 		return a.Verdict.WriteTable(w, readiness.TableOptions{})
 	})
+}
+
+// counted is a number of things.
+func counted(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }

@@ -95,7 +95,7 @@ func verifySignatures(ctx context.Context, policy *v1alpha1.ChangePolicy, trust 
 		return v
 	}
 	items, unruled := signature.Select(entries, policy.Spec.Signatures)
-	done := progress.Begin("Signatures of %d entries", len(items))
+	done := progress.Begin("Signatures of %s", counted(len(items), "entry", "entries"))
 	results := trust.Verify(ctx, items)
 	good := 0
 	unread := map[string]bool{}
@@ -141,7 +141,7 @@ func verifyAttestations(ctx context.Context, policy *v1alpha1.ChangePolicy, trus
 			images = append(images, s)
 		}
 	}
-	done := progress.Begin("Attestations of %d images", len(images))
+	done := progress.Begin("Attestations of %s", counted(len(images), "image", "images"))
 	var notes []string
 	for _, found := range trust.Attestations(ctx, images, rules) {
 		s := found.Subject
@@ -228,7 +228,7 @@ func (v Verified) Store(ctx context.Context, lockerURL string, progress *step.Pr
 			return fmt.Errorf("%w; the policy asks this run to verify, and what it verified has to be on record", err)
 		}
 	}
-	done(fmt.Sprintf("%d records written", len(v.Lasting)), nil)
+	done(counted(len(v.Lasting), "record", "records")+" written", nil)
 	return nil
 }
 

@@ -54,7 +54,11 @@ func (v Verdict) WriteTable(w io.Writer, options TableOptions) error {
 			}
 			entry, asset = c.Entry, "\x00"
 			// Never the bare name: an entry may be called DEPLOYMENT_READY=true.
-			out.WriteString("entry " + plaintext.Fit(orDash(plaintext.Clip(c.Entry, maxShown)), tableColumns-6) + "\n")
+			if c.Entry == "" {
+				out.WriteString("the change as a whole\n")
+			} else {
+				out.WriteString("entry " + plaintext.Fit(plaintext.Clip(c.Entry, maxShown), tableColumns-6) + "\n")
+			}
 		}
 		if c.Asset != asset && c.Asset != "" {
 			asset = c.Asset
