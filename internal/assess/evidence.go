@@ -92,7 +92,11 @@ func Judge(ctx context.Context, q Question) (*Answer, error) {
 		a.Collection.AddChange(*q.Verified.Change)
 	}
 	for _, record := range q.Verified.Evidence {
-		if err := a.Collection.Add(record); err != nil {
+		add := a.Collection.Add
+		if q.Verified.demands(record) {
+			add = a.Collection.AddVerified
+		}
+		if err := add(record); err != nil {
 			return nil, err
 		}
 	}

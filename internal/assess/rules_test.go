@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -25,6 +26,7 @@ import (
 	"github.com/countersign-dev/countersign/pkg/apis/countersign/v1alpha1"
 	"github.com/countersign-dev/countersign/pkg/bundle"
 	"github.com/countersign-dev/countersign/pkg/evidence"
+	"github.com/countersign-dev/countersign/pkg/signature"
 )
 
 // requires is a checks file that requires one check of commits.
@@ -166,6 +168,38 @@ func TestWhatThePolicyDemandsIsVerified(t *testing.T) {
 	}
 	if content, err := b.ReadFile(t.Context(), assess.FileVerified); err != nil || !strings.Contains(string(content), "verify_signature") {
 		t.Errorf("%s: %s, %v", assess.FileVerified, content, err)
+	}
+}
+
+// A success in the locker, dated a moment after the run's own finding and of the
+// same tool, does not stand in for a signature.
+func TestForgedEvidenceDoesNotReplaceWhatTheRunVerified(t *testing.T) {
+	w := steptest.New(t)
+	w.Policy.Spec.Authorities = []v1alpha1.Authority{{Name: "ci", Key: &v1alpha1.KeyAuthority{Data: publicKey(t)}}}
+	w.Policy.Spec.Signatures = []v1alpha1.SignatureRule{{Entries: []string{"signed"}, Authorities: []string{"ci"}}}
+	w.Policy.Spec.RequiredChecks = []v1alpha1.RequiredChecks{{AssetType: "image"}}
+	if _, err := w.Countersign.CountersignV1alpha1().ChangePolicies().Update(t.Context(), w.Policy, metav1.UpdateOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	image := unsigned(t, strings.TrimSuffix(w.Registry, "/changes")+"/shop/signed")
+	_, digest, _ := strings.Cut(image, "@")
+	w.Promote(map[string]string{"signed": fmt.Sprintf(`{"name":"signed","type":"image","version":"1","artifact":%q,"provenance":%q,"sha256":%q}`,
+		image, image, digest)}, steptest.GoodBody)
+	locker, err := evidence.Open(t.Context(), "file://"+w.LockerDir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer locker.Close()
+	check := evidence.Check{TypeID: signature.TypeVerifySignature, Tool: signature.Tool, Assets: []evidence.Asset{{URI: evidence.Text("docker://" + image)}}}
+	if _, err := locker.Conclude(t.Context(), check, evidence.Outcome{Result: evidence.ResultSuccess}, w.Clients().Now().Add(4*time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, w, w.Params("1"))
+	blocking := changes(t, w)[0].Spec.Readiness.Blocking
+	if !slices.ContainsFunc(blocking, func(c v1alpha1.CheckResult) bool {
+		return c.Check == signature.TypeVerifySignature && c.Entry == "signed"
+	}) {
+		t.Errorf("an unsigned image with a forged success does not block: %+v\n%s", blocking, &w.Log)
 	}
 }
 

@@ -47,6 +47,12 @@ func (v Verified) With(other Verified) Verified {
 	return v
 }
 
+// demands reports whether a record is of what the policy has the run verify. Of
+// that nobody else's word counts.
+func (v Verified) demands(record *evidence.Evidence) bool {
+	return slices.ContainsFunc(v.Demanded, func(d readiness.Demand) bool { return d.TypeID == string(record.TypeID) })
+}
+
 // Trust reads whom the policy trusts. It is nil if the policy asks for no
 // signature of any kind.
 func Trust(ctx context.Context, policy *v1alpha1.ChangePolicy) (*signature.Trust, error) {

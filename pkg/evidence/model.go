@@ -60,6 +60,8 @@ type Evidence struct {
 
 	// Signature says whether a success has the signature that is demanded of it.
 	Signature Signature `json:"-"`
+	// Verified: this run found it out itself; see Collection.AddVerified.
+	Verified bool `json:"-"`
 	// Raw is the record as it was read, every field of its writer included, or
 	// as Complete made it.
 	Raw json.RawMessage `json:"-"`

@@ -38,6 +38,8 @@ type Current struct {
 // where it would have made a difference, which is where without it there is no
 // success: a signed success stands, whatever unsigned ones lie beside it.
 //
+// Beside what this run verified itself, no other success counts.
+//
 // The result is sorted by check and tool.
 func Newest(evidences []*Evidence, now time.Time) ([]Current, []Problem) {
 	type key struct{ typeID, tool string }
@@ -87,6 +89,9 @@ func Newest(evidences []*Evidence, now time.Time) ([]Current, []Problem) {
 				Reason: ReasonUnsigned, EvidenceID: string(unsigned.ID), TypeID: string(unsigned.TypeID),
 				Message: fmt.Sprintf("evidence %s says success, but does not count: %s", unsigned.ID, unsigned.Signature.Problem),
 			})
+		}
+		if slices.ContainsFunc(group, func(d dated) bool { return d.Verified }) {
+			group = slices.DeleteFunc(group, func(d dated) bool { return !d.Verified && d.Result() == ResultSuccess })
 		}
 		if len(group) == 0 {
 			continue

@@ -7,8 +7,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -247,5 +249,44 @@ func TestAdd(t *testing.T) {
 	}
 	if id, err := l.WriteEvidence(t.Context(), *e); err != nil || id != string(e.ID) {
 		t.Errorf("written as %s, %v; want %s", id, err, e.ID)
+	}
+}
+
+// Whoever may write to the locker cannot answer for the run: not by the same
+// tool, and not with a date that is a moment later, which clocks may differ by.
+func TestAddVerifiedIsNotSuperseded(t *testing.T) {
+	l, _ := locker(t)
+	fill(t, l)
+	record := func(result evidence.Text, at time.Time) *evidence.Evidence {
+		return &evidence.Evidence{
+			TypeID: "com.ibm.cloud.verify_signature", Date: evidence.Text(at.UTC().Format(time.RFC3339)),
+			Details: evidence.Details{Result: result, Tool: "countersign"}, Assets: []evidence.AssetRef{{URI: evidence.Text(imageURI)}},
+		}
+	}
+	for sentence, tc := range map[string]struct {
+		read, verified, want evidence.Text
+	}{
+		"a success that was read supersedes no failure": {read: "success", verified: "failure", want: "failure"},
+		"nor does it harm a success":                    {read: "success", verified: "success", want: "success"},
+		"a failure that was read still counts":          {read: "failure", verified: "success", want: "failure"},
+		"a pending that was read hides no failure":      {read: "pending", verified: "failure", want: "failure"},
+	} {
+		t.Run(sentence, func(t *testing.T) {
+			c, err := l.Read(t.Context(), []evidence.Component{shop})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Add(record(tc.read, now.Add(4*time.Minute))); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.AddVerified(record(tc.verified, now)); err != nil {
+				t.Fatal(err)
+			}
+			current, _ := evidence.Newest(c.Assets[imageDigest].Evidences, now)
+			i := slices.IndexFunc(current, func(c evidence.Current) bool { return c.TypeID == "com.ibm.cloud.verify_signature" })
+			if i < 0 || current[i].Details.Result != tc.want {
+				t.Errorf("got %+v, want %s", current, tc.want)
+			}
+		})
 	}
 }
