@@ -31,10 +31,14 @@ type queueOfElements struct {
 }
 
 // addElements takes in the elements of the current document.
-func (m *merger) addElements(to *elements, from []document.Element) {
+func (m *merger) addElements(to *elements, from []document.Element) error {
 	for i := range from {
 		m.addElement(to, &from[i])
+		if m.size > maxOutputBytes {
+			return errOutput
+		}
 	}
+	return nil
 }
 
 func (m *merger) addElement(to *elements, e *document.Element) {
@@ -60,6 +64,7 @@ func (m *merger) addElement(to *elements, e *document.Element) {
 		name = m.nameOf(e.Ref)
 		m.defined[name] = true
 	}
+	m.size += len(json)
 	to.add(name, m.input, bytes.Clone(json))
 }
 

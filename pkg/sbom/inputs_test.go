@@ -234,3 +234,24 @@ func TestMergeOfHostileSizesStaysSmall(t *testing.T) {
 		})
 	}
 }
+
+// References of three bytes become names of two hundred: a document within its
+// limit would be one of many gigabytes. The limit is lower here.
+func TestMergeEndsBeforeShortNamesFillTheMemory(t *testing.T) {
+	maxOutputBytes = 20 << 20
+	defer func() { maxOutputBytes = MaxOutputBytes }()
+	var list, refs []string
+	for i := range 1000 {
+		list = append(list, fmt.Sprintf(`{"bom-ref": "%d", "type": "file", "name": "x", "purl": "pkg:npm/%d%s"}`, i, i, strings.Repeat("x", 180)))
+		refs = append(refs, fmt.Sprintf(`"%d"`, i))
+	}
+	assemblies := strings.Join(refs, ",")
+	var compositions []string
+	for i := range 200 {
+		compositions = append(compositions, fmt.Sprintf(`{"bom-ref": "c%d", "aggregate": "complete", "assemblies": [%s]}`, i, assemblies))
+	}
+	input := bomOf("a", components(list...)+`, "compositions": [`+strings.Join(compositions, ",")+`]`)
+	if _, err := Merge(t.Context(), io.Discard, target, []Input{input}); !errors.Is(err, errOutput) {
+		t.Errorf("of %d bytes: %v", len(input.BOM), err)
+	}
+}

@@ -46,6 +46,8 @@ type merger struct {
 	added map[string]*added
 
 	keep memory
+	// size of the contents that were kept.
+	size int
 	// of the current document
 	read     *reading
 	prefix   string
@@ -68,6 +70,13 @@ func newMerger() *merger {
 	m.toolComponents.add(-1, 0, []byte(ownTool))
 	return m
 }
+
+// maxOutputBytes is MaxOutputBytes, but in tests.
+var maxOutputBytes = MaxOutputBytes
+
+// errOutput says that names that are short in an input are too long in the
+// result.
+var errOutput = fmt.Errorf("the document would be larger than %d bytes", MaxOutputBytes)
 
 // memory keeps bytes, in large pieces.
 type memory struct{ free []byte }
@@ -177,13 +186,28 @@ func (m *merger) add(r *reading) (*added, error) {
 			m.local[ref] = name
 		}
 	}
-	m.addElements(&m.toolComponents, d.ToolComponents)
-	m.addElements(&m.toolServices, d.ToolServices)
-	m.addContents(d)
-	m.addElements(&m.services, d.Services)
-	m.addElements(&m.vulnerabilities, d.Vulnerabilities)
-	m.addElements(&m.compositions, d.Compositions)
-	m.addElements(&m.annotations, d.Annotations)
+	for _, part := range []struct {
+		to   *elements
+		from []document.Element
+	}{{&m.toolComponents, d.ToolComponents}, {&m.toolServices, d.ToolServices}} {
+		if err := m.addElements(part.to, part.from); err != nil {
+			return nil, err
+		}
+	}
+	if err := m.addContents(d); err != nil {
+		return nil, err
+	}
+	for _, part := range []struct {
+		to   *elements
+		from []document.Element
+	}{
+		{&m.services, d.Services}, {&m.vulnerabilities, d.Vulnerabilities},
+		{&m.compositions, d.Compositions}, {&m.annotations, d.Annotations},
+	} {
+		if err := m.addElements(part.to, part.from); err != nil {
+			return nil, err
+		}
+	}
 	m.addGraph(d)
 
 	a := &added{rooted: d.HasRoot, serial: d.SerialNumber, components: len(d.Components), leftOut: r.leftOut()}
@@ -247,12 +271,13 @@ func (m *merger) render(e *document.Element) []byte {
 }
 
 // addContents gives components their content.
-func (m *merger) addContents(d *document.Document) {
+func (m *merger) addContents(d *document.Document) error {
 	for i := range d.Components {
 		c := &m.components[m.placedAt[i]]
 		json := m.render(&d.Components[i].Element)
 		switch {
 		case m.isNew[i]:
+			m.size += len(json)
 			c.json = m.keep.clone(json)
 		case !bytes.Equal(c.json, json):
 			m.unite(m.placedAt[i], json)
@@ -260,7 +285,11 @@ func (m *merger) addContents(d *document.Document) {
 		if parent := d.Components[i].Parent; parent >= 0 {
 			m.edge(m.components[m.placedAt[parent]].name, c.name)
 		}
+		if m.size > maxOutputBytes {
+			return errOutput
+		}
 	}
+	return nil
 }
 
 // unite adds to a component what another document says of it.
@@ -270,7 +299,9 @@ func (m *merger) unite(i int32, json []byte) {
 	if bytes.Equal(united, c.json) {
 		return
 	}
-	c.json = m.keep.clone(united)
+	// Not among what is kept to the end: the next document may replace it.
+	m.size += len(united) - len(c.json)
+	c.json = united
 	if key := keyOf(hashesOf(c.json)); key != c.key {
 		c.key = key
 		identity, _ := identify(c.json)

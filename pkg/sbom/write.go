@@ -24,8 +24,8 @@ type writer struct {
 }
 
 func (w *writer) bytes(b []byte) {
-	if w.written += len(b); w.written > MaxOutputBytes && w.err == nil {
-		w.err = fmt.Errorf("the document is larger than %d bytes", MaxOutputBytes)
+	if w.written += len(b); w.written > maxOutputBytes && w.err == nil {
+		w.err = errOutput
 	}
 	if w.err == nil {
 		_, w.err = w.Write(b)
