@@ -295,19 +295,17 @@ func (m *merger) addContents(d *document.Document) error {
 // unite adds to a component what another document says of it.
 func (m *merger) unite(i int32, json []byte) {
 	c := &m.components[i]
-	united := uniteComponents(c.json, json, m.differing)
-	if bytes.Equal(united, c.json) {
-		return
-	}
+	united, hashes := uniteComponents(c.json, json, m.differing)
 	// Not among what is kept to the end: the next document may replace it.
 	m.size += len(united) - len(c.json)
 	c.json = united
-	if key := keyOf(hashesOf(c.json)); key != c.key {
-		c.key = key
-		identity, _ := identify(c.json)
-		if g := m.groups[identity]; g != nil && g.index != nil {
-			m.index(g, i)
-		}
+	if !hashes {
+		return
+	}
+	c.key = keyOf(hashesOf(c.json))
+	identity, _ := identify(c.json)
+	if g := m.groups[identity]; g != nil && g.index != nil {
+		m.index(g, i)
 	}
 }
 

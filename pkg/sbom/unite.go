@@ -22,6 +22,15 @@ func fieldsOf(object []byte) []field {
 	return fields
 }
 
+func valueOf(fields []field, name string) []byte {
+	for _, f := range fields {
+		if f.name == name {
+			return f.value
+		}
+	}
+	return nil
+}
+
 // joinedFields of components are lists of which all items count.
 var joinedFields = map[string]bool{
 	"hashes": true, "externalReferences": true, "properties": true, "tags": true, "authors": true,
@@ -33,9 +42,10 @@ var joinedEvidence = map[string]bool{"identity": true, "occurrences": true, "cop
 
 // uniteComponents joins what two documents say of one component. Of fields that
 // are no lists the first counts; differing counts those that have another value
-// in the second.
-func uniteComponents(to, from []byte, differing map[string]int) []byte {
+// in the second. It also says whether the hashes may be others than before.
+func uniteComponents(to, from []byte, differing map[string]int) (component []byte, hashes bool) {
 	a, b := fieldsOf(to), fieldsOf(from)
+	hashes = !bytes.Equal(valueOf(a, "hashes"), valueOf(b, "hashes"))
 	var extra []byte
 	united := uniteFields(a, b, func(name string, x, y []byte) []byte {
 		switch {
@@ -58,16 +68,8 @@ func uniteComponents(to, from []byte, differing map[string]int) []byte {
 		return x
 	})
 	// Without a scope, a component is required; that is the stricter.
-	scope := func(list []field) []byte {
-		for _, f := range list {
-			if f.name == "scope" {
-				return f.value
-			}
-		}
-		return nil
-	}
 	isComponent := len(b) > 0 && b[0].name == "type"
-	if isComponent && !bytes.Equal(scope(a), scope(b)) {
+	if isComponent && !bytes.Equal(valueOf(a, "scope"), valueOf(b, "scope")) {
 		delete(differing, "scope")
 		united = slices.DeleteFunc(united, func(f field) bool { return f.name == "scope" })
 	}
@@ -82,7 +84,7 @@ func uniteComponents(to, from []byte, differing map[string]int) []byte {
 		}
 	}
 	slices.SortStableFunc(united, func(x, y field) int { return document.OrderOf(x.name) - document.OrderOf(y.name) })
-	return writeObject(united)
+	return writeObject(united), hashes
 }
 
 // namesThatGo are names inside the components of a document that go when these
@@ -149,22 +151,43 @@ func writeObject(fields []field) []byte {
 	return append(out, '}')
 }
 
+// fewItems is up to how many items are looked for one by one.
+const fewItems = 8
+
 // joinLists appends to a list the items of another that it does not have.
 func joinLists(a, b []byte) []byte {
 	if len(a) == len("[]") {
 		return b
 	}
-	have := map[string]bool{}
-	document.Items(a, func(item []byte) { have[string(item)] = true })
-	out := bytes.Clone(a)
-	document.Items(b, func(item []byte) {
-		if !have[string(item)] {
-			have[string(item)] = true
-			out[len(out)-1] = ','
-			out = append(append(out, item...), ']')
+	var items [][]byte
+	document.Items(b, func(item []byte) { items = append(items, item) })
+	out := make([]byte, 0, len(a)+len(b))
+	out = append(out, a...)
+	var have map[string]bool
+	if len(items) > fewItems {
+		have = map[string]bool{}
+		document.Items(a, func(item []byte) { have[string(item)] = true })
+	}
+	for _, item := range items {
+		if have != nil && have[string(item)] || have == nil && hasItem(out, item) {
+			continue
 		}
-	})
+		if have != nil {
+			have[string(item)] = true
+		}
+		out[len(out)-1] = ','
+		out = append(append(out, item...), ']')
+	}
 	return out
+}
+
+func hasItem(list, item []byte) bool {
+	if !bytes.Contains(list, item) {
+		return false
+	}
+	found := false // and not a part of something else
+	document.Items(list, func(have []byte) { found = found || bytes.Equal(have, item) })
+	return found
 }
 
 // joinLicences joins licences. The format has lists of licences and single
