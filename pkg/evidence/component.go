@@ -40,6 +40,8 @@ func (c Component) Own() ([]URI, []Problem) {
 			hole(fmt.Sprintf("the entry's provenance cannot be used: %v", err))
 		case uri.Type == AssetPipelineRun:
 			hole(fmt.Sprintf("the entry's provenance is a pipeline run (%q), which is not an artifact", uri.String))
+		case c.isImage() && uri.Type != AssetImage:
+			hole(fmt.Sprintf("the entry is an image, and its provenance (%q) names no image by digest (name@sha256:…)", uri.String))
 		default:
 			own = append(own, uri)
 		}

@@ -195,6 +195,8 @@ func TestComponentOwn(t *testing.T) {
 		"nothing":                     {Component{}, nil, "names neither"},
 		"image by tag":                {Component{Provenance: "docker://registry.example/shop:1"}, nil, "no digest"},
 		"image type, no provenance":   {Component{Type: "image", RepositoryURL: "https://forge.example/acme/shop", CommitSHA: shaA}, []AssetType{AssetCommit}, "by digest"},
+		"an image that is a commit":   {Component{Type: "image", Provenance: "https://forge.example/acme/shop.git#" + shaA}, nil, "no image"},
+		"an image that is a file":     {Component{Type: "image", Provenance: "https://files.example/shop.tgz"}, nil, "no image"},
 		"commit by branch":            {Component{Provenance: image, RepositoryURL: "https://forge.example/acme/shop", CommitSHA: "main"}, []AssetType{AssetImage}, "full commit id"},
 		"commit without repository":   {Component{Provenance: image, CommitSHA: shaA}, []AssetType{AssetImage}, "is not a URL"},
 		"provenance is a run's asset": {Component{Provenance: "pipelinerun://ci/1"}, nil, "pipeline run"},

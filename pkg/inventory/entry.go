@@ -5,11 +5,14 @@ package inventory
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -72,9 +75,12 @@ func (e Entry) Subject(action string) v1alpha1.Subject {
 	return v1alpha1.Subject{Name: e.Name, Action: action, Version: e.Version, Artifact: artifact, Digest: e.Digest}
 }
 
+// imageTypes are the words that entries have for container images.
+var imageTypes = []string{"image", "docker", "container", "container_image"}
+
 var (
 	bareDigest  = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	inReference = regexp.MustCompile(`@sha256:([0-9a-f]{64})$`)
+	inReference = regexp.MustCompile(`@([A-Za-z0-9+._-]+:[0-9A-Fa-f]{32,})$`)
 	commitHash  = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 )
 
@@ -231,13 +237,7 @@ func (p *parser) texts(key string) map[string]string {
 
 // digest settles the entry's digest and type.
 func (p *parser) digest(e *Entry, written string) {
-	named := ""
-	for _, ref := range []string{e.Provenance, e.Artifact} {
-		if m := inReference.FindStringSubmatch(ref); m != nil {
-			named = "sha256:" + m[1]
-			break
-		}
-	}
+	named := p.named(e)
 	if e.Type == "" && named != "" {
 		e.Type = "image"
 	}
@@ -252,12 +252,43 @@ func (p *parser) digest(e *Entry, written string) {
 	switch {
 	case e.Digest == "":
 		e.Digest = named
-	case e.Type == "image" && named != "" && named != e.Digest:
+	case slices.Contains(imageTypes, e.Type) && named != "" && named != e.Digest:
 		p.fail(ReasonDigestMismatch, "sha256 says %s and provenance or artifact says %s: what would be deployed is not clear", e.Digest, named)
 	}
 	if e.Digest == "" && e.Type == "image" {
 		p.warn(ReasonMissingDigest, "the image has no digest in sha256, provenance or artifact: no evidence can be matched with it")
 	}
+}
+
+// named is the digest that the entry's references name, as sha256:<hex>. Evidence
+// is about provenance, and others are what is deployed: where one names an image
+// by digest, the rest must not name another.
+func (p *parser) named(e *Entry) string {
+	digestIn := func(ref string) string {
+		if m := inReference.FindStringSubmatch(ref); m != nil {
+			return strings.ToLower(m[1])
+		}
+		return ""
+	}
+	references := []struct{ key, ref string }{{"artifact", e.Artifact}}
+	for _, where := range slices.Sorted(maps.Keys(e.Locations)) {
+		references = append(references, struct{ key, ref string }{"locations." + where, e.Locations[where]})
+	}
+	about := cmp.Or(e.Provenance, e.Artifact)
+	first := digestIn(about)
+	for _, r := range references {
+		other := digestIn(r.ref)
+		// A tag where a digest is due is readiness's to block. Things of other
+		// kinds may have two addresses, of which one names a digest.
+		image := !strings.Contains(strings.TrimPrefix(r.ref, "docker://"), "://")
+		if other != "" && other != first && (first != "" || image && strings.Contains(about, "://")) {
+			p.fail(ReasonDigestMismatch, "%s says %s, and evidence is about %s: what would be deployed is not clear", r.key, quote(r.ref), quote(about))
+		}
+	}
+	if !strings.HasPrefix(first, "sha256:") || !bareDigest.MatchString(strings.TrimPrefix(first, "sha256:")) {
+		return ""
+	}
+	return first
 }
 
 // oneObject reads exactly one JSON object, each key once.
