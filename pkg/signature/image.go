@@ -137,8 +137,9 @@ func parseImage(s Subject) (*parsedImage, error) {
 		if !slices.ContainsFunc(p.places, func(d name.Digest) bool { return d.String() == place.String() }) {
 			p.places = append(p.places, place)
 		}
-		// Without a tag in the text, NewTag fills in "latest".
-		if last := text[strings.LastIndex(text, "/")+1:]; strings.Contains(last, ":") {
+		// Without a tag in the text, NewTag fills in "latest", as do those who pull
+		// by a name alone.
+		if last := text[strings.LastIndex(text, "/")+1:]; strings.Contains(last, ":") || digest == "" {
 			p.tags = append(p.tags, tag)
 		}
 	}

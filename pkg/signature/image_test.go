@@ -258,7 +258,11 @@ func TestImageTags(t *testing.T) {
 	half.Provenance = image.String()
 	tagOnly := good
 	tagOnly.Artifact, tagOnly.Provenance = host+"/app:1", image.String()
-	for _, entry := range []inventory.Entry{half, tagOnly} {
+	// A name with neither tag nor digest means the tag latest to whoever pulls it.
+	signaturetest.PushImage(t, host+"/app:latest")
+	bare := good
+	bare.Artifact, bare.Provenance = host+"/app", image.String()
+	for _, entry := range []inventory.Entry{half, tagOnly, bare} {
 		if got := verifyOne(t, trusted, entry, "ours"); got.Reason != ReasonTagMoved {
 			t.Errorf("%s: %s: %s", entry.Artifact, got.Reason, got.Message)
 		}
