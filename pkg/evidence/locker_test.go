@@ -720,3 +720,21 @@ func BenchmarkRead(b *testing.B) {
 		}
 	}
 }
+
+// Ids of images are digests of images, ids of all else digests of names: an
+// entry that calls an image what is another entry's commit must not have that
+// commit judged as an image.
+func TestReadRefusesOneAssetOfTwoKinds(t *testing.T) {
+	l, _ := locker(t)
+	commit := evidence.Component{Entry: "web", RepositoryURL: "https://forge.example/acme/web", CommitSHA: strings.Repeat("1", 40)}
+	image := evidence.Component{Entry: "a", Type: "image", Provenance: "registry.example/a@sha256:" + evidence.CommitID(commit.CommitSHA)}
+	c, err := l.Read(t.Context(), []evidence.Component{image, commit})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, component := range c.Components {
+		if len(component.Problems) != 1 || component.Problems[0].Reason != evidence.ReasonNotIdentified {
+			t.Errorf("entry %s: problems %v, want NotIdentified", component.Entry, component.Problems)
+		}
+	}
+}

@@ -111,6 +111,7 @@ func (l *Locker) Read(ctx context.Context, components []Component) (*Collection,
 			}
 		}
 	}
+	out.reportKinds(r.assets)
 	group, inGroup := errgroup.WithContext(ctx)
 	group.SetLimit(l.limits.Concurrency)
 	r.group = group
@@ -133,6 +134,28 @@ func (l *Locker) Read(ctx context.Context, components []Component) (*Collection,
 		out.Components[i].Assets = out.walk(out.Components[i].Component)
 	}
 	return out, nil
+}
+
+// reportKinds finds components that name the same id as assets of different
+// kinds. Whichever came first would decide by which rules all are judged.
+func (c *Collection) reportKinds(assets map[string]*AssetState) {
+	mixed := map[string]bool{}
+	for _, component := range c.Components {
+		own, _ := component.Own()
+		for _, uri := range own {
+			mixed[uri.ID] = mixed[uri.ID] || assets[uri.ID].Type != uri.Type
+		}
+	}
+	for i := range c.Components {
+		component := &c.Components[i]
+		own, _ := component.Own()
+		for _, uri := range own {
+			if mixed[uri.ID] {
+				component.Problems = append(component.Problems, Problem{Reason: ReasonNotIdentified, Entry: component.Entry, AssetID: uri.ID,
+					Message: fmt.Sprintf("the entry's %s %q has an id that another entry uses for something else", uri.Type, uri.String)})
+			}
+		}
+	}
 }
 
 // reading is the state of one Read. Only the goroutine that reads changes its
