@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -157,10 +158,15 @@ func (endless) Read(p []byte) (int, error) {
 func TestMergeReadsADocumentOfSeveralNamesOnce(t *testing.T) {
 	valid := bomOf("valid", "").BOM
 	sum := sha256.Sum256(valid)
-	var opened []string
-	var inputs []Input
+	var (
+		lock   sync.Mutex
+		opened []string
+		inputs []Input
+	)
 	for _, name := range []string{"b", "a", "c"} {
 		inputs = append(inputs, Input{Name: name, Digest: fmt.Sprintf("sha256:%x", sum), Open: func(context.Context) (io.ReadCloser, error) {
+			lock.Lock()
+			defer lock.Unlock()
 			if opened = append(opened, name); name == "a" {
 				return nil, errors.New("gone")
 			}
