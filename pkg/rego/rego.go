@@ -17,7 +17,7 @@
 //
 // A policy is a stranger's program, so it runs with what it needs to decide and
 // no more: no network, no environment, no clock but the verdict's time, a bound
-// on its size, its time and its answer. Whatever goes wrong, the deployment is
+// on its size, its time, its memory and its answer. Whatever goes wrong, the deployment is
 // not ready: an undefined allow, one that is no boolean, an error, a time-out.
 // And a policy replaces the checks file's rules only: that entries say what they
 // are, that the locker is whole, and what the ChangePolicy requires is judged by
@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"time"
@@ -56,7 +57,17 @@ const (
 	MaxRows = 100_000
 	// MaxTime is how long a decision may take.
 	MaxTime = 10 * time.Second
+	// MaxMemory is how much the program may grow by meanwhile, in bytes. It is
+	// looked at between steps of the policy: a single call can take more, which
+	// only a limit of the pod bounds.
+	MaxMemory = 1 << 30
 )
+
+// watchEvery is how often the memory is looked at.
+const watchEvery = 20 * time.Millisecond
+
+// errMemory is why a policy is stopped that grows without end.
+var errMemory = errors.New("out of memory")
 
 // maxText bounds each text of a row.
 const maxText = 4096
@@ -66,6 +77,7 @@ type Policy struct {
 	compiler *ast.Compiler
 	files    []readiness.BasisFile
 	limit    time.Duration
+	memory   uint64
 }
 
 // Load reads a policy from its modules, by file name. The error has every
@@ -84,7 +96,7 @@ func Load(modules map[string][]byte) (*Policy, error) {
 	case total > MaxBytes:
 		return nil, fmt.Errorf("policy in Rego: %d bytes; at most %d are read", total, MaxBytes)
 	}
-	p := &Policy{limit: MaxTime}
+	p := &Policy{limit: MaxTime, memory: MaxMemory}
 	parsed := map[string]*ast.Module{}
 	var problems []error
 	capabilities := safe()
@@ -156,7 +168,7 @@ var refused = []string{
 	// They fetch what a schema refers to.
 	"json.match_schema", "json.verify_schema",
 	// They make much of little.
-	"numbers.range", "numbers.range_step",
+	"numbers.range", "numbers.range_step", "bits.lsh",
 }
 
 func allowed(b *ast.Builtin) bool {
@@ -182,8 +194,12 @@ func Evaluate(ctx context.Context, p *Policy, in readiness.Input) readiness.Verd
 func (p *Policy) decide(ctx context.Context, in readiness.Input) readiness.Decision {
 	ctx, cancel := context.WithTimeout(ctx, p.limit)
 	defer cancel()
+	ctx, done := watchMemory(ctx, p.memory)
+	defer done()
 	problem := func(format string, args ...any) readiness.Decision {
 		switch {
+		case errors.Is(context.Cause(ctx), errMemory):
+			return readiness.Decision{Problem: fmt.Sprintf("it took more than %d MiB of memory", p.memory>>20)}
 		case errors.Is(ctx.Err(), context.DeadlineExceeded):
 			return readiness.Decision{Problem: fmt.Sprintf("it took longer than %s", p.limit)}
 		case ctx.Err() != nil:
@@ -252,6 +268,33 @@ func (p *Policy) decide(ctx context.Context, in readiness.Input) readiness.Decis
 		return problem("table_results: %v", err)
 	}
 	return decision
+}
+
+// watchMemory cancels the context it returns with errMemory once the program
+// has grown by more than limit.
+func watchMemory(ctx context.Context, limit uint64) (context.Context, func()) {
+	inUse := func() uint64 {
+		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	before := inUse()
+	ctx, cancel := context.WithCancelCause(ctx)
+	go func() {
+		ticker := time.NewTicker(watchEvery)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				if inUse() > before+limit {
+					cancel(errMemory)
+				}
+			}
+		}
+	}()
+	return ctx, func() { cancel(nil) }
 }
 
 // explain is an error of OPA without its decoration.

@@ -244,6 +244,7 @@ func TestLoadRefuses(t *testing.T) {
 		"randomness":                         {allow + `x := rand.intn("a", 3)`, "rand.intn"},
 		"unique ids":                         {allow + `x := uuid.rfc4122("a")`, "uuid.rfc4122"},
 		"a great many numbers":               {allow + `x := numbers.range(1, 1000000000)`, "numbers.range"},
+		"a number of a gigabyte":             {allow + `x := bits.lsh(1, 10000000000)`, "bits.lsh"},
 		"schemas, which may lie elsewhere":   {allow + `x := json.match_schema({}, {"$ref": "http://localhost/schema.json"})`, "json.match_schema"},
 		"signing requests":                   {allow + `x := providers.aws.sign_req({}, {}, 1)`, "providers.aws.sign_req"},
 		"version 0 reaches no further":       {"package one_pipeline.config\nallow { http.send({}) }", "http.send"},
@@ -295,6 +296,21 @@ allow if {
 	cancel()
 	if v := Evaluate(ctx, load(t, allow), shop(t)); v.Ready {
 		t.Error("a cancelled run is ready")
+	}
+}
+
+func TestADecisionThatTakesTooMuchMemoryIsNone(t *testing.T) {
+	p := load(t, fmt.Sprintf(`package one_pipeline.config
+long := %q
+digits := [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+allow if count({sprintf("%%d%%d%%d%%d%%s", [a, b, c, d, long]) |
+	some a in digits; some b in digits; some c in digits; some d in digits
+}) > 1`, strings.Repeat("x", 100_000)))
+	p.memory = 32 << 20
+	v := Evaluate(context.Background(), p, shop(t))
+	last := v.Checks[len(v.Checks)-1]
+	if v.Ready || last.Reason != readiness.ReasonPolicyUndecided || !strings.Contains(last.Message, "more than 32 MiB") {
+		t.Errorf("ready=%t: %s", v.Ready, last.Message)
 	}
 }
 
