@@ -142,7 +142,7 @@ func serialOf(target Target, inputs []Input) string {
 		for _, part := range parts {
 			// With lengths, so that no two lists of parts are the same bytes.
 			h.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
-			io.WriteString(h, part)
+			h.Write([]byte(part))
 		}
 	}
 	add(mergeRules, target.Name, target.Version)

@@ -49,12 +49,12 @@ type Slot struct {
 type SlotKind uint8
 
 const (
-	// Uses: it refers to an element.
+	// Uses means that it refers to an element.
 	Uses SlotKind = iota
-	// NamesPart: it is the bom-ref of a part of the element, such as a licence.
+	// NamesPart means that it is the bom-ref of a part of the element, such as a licence.
 	// If Ref is NoRef, nothing refers to the part, and it needs no name.
 	NamesPart
-	// NamesComponent: it is the bom-ref of a component or service inside the
+	// NamesComponent means that it is the bom-ref of a component or service inside the
 	// element.
 	NamesComponent
 )
@@ -282,8 +282,11 @@ type Format int
 const (
 	// FormatUnknown is neither of the others.
 	FormatUnknown Format = iota
+	// FormatCycloneDX is CycloneDX of any version.
 	FormatCycloneDX
+	// FormatSPDX2 is SPDX 2.1 to 2.3.
 	FormatSPDX2
+	// FormatSPDX3 is SPDX 3, which cannot be read.
 	FormatSPDX3
 )
 

@@ -23,10 +23,8 @@ func (r *reader) object(n *node) bool {
 	for first := true; r.more(first, '}'); first = false {
 		key := r.str()
 		r.expect(':')
-		i := -1
-		if guess < len(n.properties) && n.properties[guess].name == viewed(key) {
-			i = guess
-		} else {
+		i := guess
+		if i >= len(n.properties) || n.properties[i].name != viewed(key) {
 			i = n.prop(viewed(key))
 		}
 		if i < 0 {

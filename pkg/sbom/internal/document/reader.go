@@ -9,7 +9,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unsafe"
 )
 
 // reader copies values that the schema allows.
@@ -188,7 +187,7 @@ func (r *reader) stringValue(n *node) bool {
 // viewed is what a string means, for looking at, not for keeping.
 func viewed(t text) string {
 	if t.simple {
-		return unsafe.String(unsafe.SliceData(t.raw), len(t.raw))
+		return string(t.raw)
 	}
 	return t.decode()
 }
@@ -349,7 +348,7 @@ func Members(object []byte, member func(name string, value []byte)) {
 		name := object[start:i]
 		i += 2 // quote and colon
 		end := i + valueLength(object[i:])
-		member(unsafe.String(unsafe.SliceData(name), len(name)), object[i:end])
+		member(string(name), object[i:end])
 		i = end + 1
 	}
 }

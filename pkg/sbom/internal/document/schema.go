@@ -78,7 +78,7 @@ type node struct {
 type special uint8
 
 const (
-	plain special = iota
+	_ special = iota
 	// component: its own bom-ref and the components inside it may become parts
 	// of the document.
 	component
@@ -356,8 +356,8 @@ func (c *compiler) text(s *raw) *node {
 		n.check = checks[0]
 	default:
 		n.check = func(v string) (string, bool) {
-			ok := true
 			for _, check := range checks {
+				var ok bool
 				if v, ok = check(v); !ok {
 					return v, false
 				}
