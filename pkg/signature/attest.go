@@ -98,7 +98,8 @@ func (t *Trust) attested(ctx context.Context, subject Subject, rules []v1alpha1.
 }
 
 func (t *Trust) tooMany() error {
-	return fmt.Errorf("there are more than the %d attestations that are read, or one larger than %d bytes", t.limits.Attestations, t.limits.Statement)
+	return fmt.Errorf("there are more than the %d attestations that are read, one larger than %d bytes, or more than %d bytes together",
+		t.limits.Attestations, t.limits.Statement, t.limits.Attached)
 }
 
 // consider verifies one attestation for each rule that names its type. claimed

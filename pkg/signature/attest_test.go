@@ -179,3 +179,32 @@ func TestAttestationsUnreachable(t *testing.T) {
 		t.Errorf("got %+v", got)
 	}
 }
+
+// Everybody who may push to the repository can attach as much as they like.
+func TestAttachmentsAreBoundedTogether(t *testing.T) {
+	host, _ := newTestRegistry(t, true)
+	ours := signaturetest.NewKey(t)
+	limits := DefaultLimits
+	limits.Attached = 16 << 10
+	trusted, err := NewTrust(t.Context(), []v1alpha1.Authority{keyAuthority("ours", ours)}, WithLimits(limits))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := []v1alpha1.AttestationRule{{PredicateType: testResult, EvidenceType: "e", Authorities: []string{"ours"}}}
+	for layout, attach := range map[string]func(image name.Digest, statement []byte){
+		"classic": func(image name.Digest, statement []byte) { ours.Attest(t, image, statement) },
+		"bundle": func(image name.Digest, statement []byte) {
+			signaturetest.AddBundle(t, image, ours.Bundle(t, statement), testResult)
+		},
+	} {
+		image := signaturetest.PushImage(t, host+"/"+layout+":1")
+		for i := range 3 {
+			predicate := map[string]any{"result": "PASSED", "url": fmt.Sprint(i, strings.Repeat("x", 6<<10))}
+			attach(image, signaturetest.Statement(t, image.DigestStr(), testResult, predicate))
+		}
+		got := trusted.Attestations(t.Context(), []Subject{SubjectOf(entryOf("app", "1", image))}, rules)[0]
+		if len(got.Statements) >= 3 || got.Err == nil {
+			t.Errorf("%s: %d statements of more bytes than are read, error %v", layout, len(got.Statements), got.Err)
+		}
+	}
+}

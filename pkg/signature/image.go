@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -258,6 +259,7 @@ func (t *Trust) layers(ctx context.Context, place name.Digest, image *parsedImag
 	if len(descriptors) > limit {
 		descriptors = descriptors[len(descriptors)-limit:]
 	}
+	descriptors = t.affordable(descriptors)
 	payloads := map[v1.Hash][]byte{}
 	for _, d := range descriptors {
 		payload, ok := payloads[d.Digest]
@@ -270,6 +272,21 @@ func (t *Trust) layers(ctx context.Context, place name.Digest, image *parsedImag
 		found = append(found, classic{payload: payload, annotations: d.Annotations})
 	}
 	return found, len(descriptors) < all, nil
+}
+
+// affordable are the last of some layers, as far as they may be read together.
+func (t *Trust) affordable(layers []v1.Descriptor) []v1.Descriptor {
+	counted := map[v1.Hash]bool{}
+	left := t.limits.Attached
+	for i := len(layers) - 1; i >= 0; i-- {
+		if d := layers[i]; !counted[d.Digest] {
+			counted[d.Digest] = true
+			if left -= max(d.Size, 0); left < 0 {
+				return layers[i+1:]
+			}
+		}
+	}
+	return layers
 }
 
 // signedBundle looks at the Sigstore bundles that refer to the image.
@@ -341,12 +358,16 @@ func (t *Trust) bundles(ctx context.Context, place name.Digest, limit int, prefe
 		referrers, more = referrers[:limit], true
 	}
 	contents := make([][]byte, len(referrers))
-	var once sync.Once
+	var (
+		once sync.Once
+		left atomic.Int64
+	)
+	left.Store(t.limits.Attached)
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(4)
 	for i, d := range referrers {
 		group.Go(func() error {
-			content, err := t.bundleBlob(ctx, place, d)
+			content, err := t.bundleBlob(ctx, place, d, &left)
 			if errors.Is(err, errTooLarge) {
 				once.Do(func() { more = true })
 				return nil
@@ -361,8 +382,9 @@ func (t *Trust) bundles(ctx context.Context, place name.Digest, limit int, prefe
 	return slices.DeleteFunc(contents, func(c []byte) bool { return c == nil }), more, nil
 }
 
-// bundleBlob fetches the bundle of one referrer, nil if it holds none.
-func (t *Trust) bundleBlob(ctx context.Context, place name.Digest, d v1.Descriptor) ([]byte, error) {
+// bundleBlob fetches the bundle of one referrer, nil if it holds none, and takes
+// its size from what is left to read.
+func (t *Trust) bundleBlob(ctx context.Context, place name.Digest, d v1.Descriptor, left *atomic.Int64) ([]byte, error) {
 	m, err := t.registry.manifest(ctx, place.Context().Digest(d.Digest.String()))
 	switch {
 	case errors.Is(err, errNotFound):
@@ -372,6 +394,8 @@ func (t *Trust) bundleBlob(ctx context.Context, place name.Digest, d v1.Descript
 		return nil, err
 	case len(m.Layers) != 1 || !strings.HasPrefix(string(m.Layers[0].MediaType), bundleMediaType):
 		return nil, nil
+	case left.Add(-max(m.Layers[0].Size, 0)) < 0:
+		return nil, errTooLarge
 	}
 	return t.registry.blob(ctx, place.Context(), m.Layers[0], t.limits.Statement)
 }

@@ -137,6 +137,8 @@ func (r *registry) blob(ctx context.Context, repo name.Repository, desc v1.Descr
 	if desc.Size > limit {
 		return nil, fmt.Errorf("blob %s of %s: %w: %d bytes, more than the %d allowed", desc.Digest, repo, errTooLarge, desc.Size, limit)
 	}
+	// What the manifest says is what was counted; more is not read.
+	limit = max(desc.Size, 0)
 	puller, err := r.session(ctx)
 	if err != nil {
 		return nil, err

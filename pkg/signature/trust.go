@@ -25,6 +25,9 @@ type Limits struct {
 	// of referrers, of a signature's payload, of an attestation or bundle, and of
 	// an artifact's content.
 	Manifest, Payload, Statement, Content int64
+	// Attached is bytes, too: of all that is read of what is attached to one image
+	// in one layout.
+	Attached int64
 	// Signatures and Attestations are how many of one image are looked at.
 	Signatures, Attestations int
 }
@@ -38,6 +41,7 @@ var DefaultLimits = Limits{
 	Payload:      1 << 20,
 	Statement:    16 << 20,
 	Content:      1 << 30,
+	Attached:     64 << 20,
 	Signatures:   256,
 	Attestations: 128,
 }
