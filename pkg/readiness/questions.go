@@ -5,11 +5,17 @@ package readiness
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"github.com/countersign-dev/countersign/pkg/checks"
 	"github.com/countersign-dev/countersign/pkg/evidence"
 )
+
+// maxQuestions bounds a verdict. Evidence of one commit is asked about for each
+// entry that was built from it, so that a few thousand records come to millions
+// of questions.
+const maxQuestions = 200_000
 
 // questions lists everything that a verdict must answer.
 func questions(in Input) []question {
@@ -19,6 +25,14 @@ func questions(in Input) []question {
 		for _, component := range in.Evidence.Components {
 			if !isChange(component) {
 				entries++
+			}
+			if len(a.out) >= maxQuestions {
+				a.ask(question{
+					Check: Check{Entry: component.Entry, Check: CheckRecord, Rule: RuleIntegrity, Result: string(evidence.ResultUnknown)},
+					problem: &evidence.Problem{Reason: evidence.ReasonTooMany, Entry: component.Entry,
+						Message: fmt.Sprintf("there are more than %d checks; this entry was not judged", maxQuestions)},
+				})
+				continue
 			}
 			a.entry(component)
 		}

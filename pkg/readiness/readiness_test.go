@@ -503,3 +503,31 @@ func FuzzCode(f *testing.F) {
 		}
 	})
 }
+
+// Ten thousand records of a commit are ten thousand questions for each entry
+// that was built from it.
+func TestMoreChecksThanAreJudgedBlock(t *testing.T) {
+	uri, err := evidence.CommitURI("https://forge.example/shop", strings.Repeat("1", 40))
+	if err != nil {
+		t.Fatal(err)
+	}
+	commit := &evidence.AssetState{URI: uri}
+	for i := range 10_000 {
+		commit.Evidences = append(commit.Evidences, &evidence.Evidence{
+			ID: evidence.Text(fmt.Sprintf("%064x", i)), TypeID: evidence.Text(fmt.Sprint("com.example.", i)), Date: "2026-01-01T00:00:00Z",
+			Details: evidence.Details{Result: evidence.Text(evidence.ResultSuccess)},
+		})
+	}
+	c := &evidence.Collection{Assets: map[string]*evidence.AssetState{uri.ID: commit}}
+	for i := range 100 {
+		c.Components = append(c.Components, evidence.ComponentAssets{
+			Component: evidence.Component{Entry: fmt.Sprintf("e%03d", i)}, Assets: []evidence.Link{{ID: uri.ID, Via: evidence.ViaEntry}},
+		})
+	}
+	in := Input{Evidence: c, Now: time.Date(2026, 1, 2, 0, 0, 0, 0, time.UTC), Required: []v1alpha1.RequiredChecks{}}
+	v := Evaluate(in)
+	last := v.Checks[len(v.Checks)-1]
+	if v.Ready || len(v.Checks) > 220_000 || last.Entry != "e099" || last.Outcome != Block || last.Reason != Reason(evidence.ReasonTooMany) {
+		t.Errorf("ready %t, %d checks, the last %+v", v.Ready, len(v.Checks), last)
+	}
+}

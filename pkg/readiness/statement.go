@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -88,6 +87,8 @@ func Statements(c *evidence.Collection, v Verdict) []Statement {
 		return out
 	}
 	blockedEntry, blockedAsset, inputs := map[string]bool{}, map[string]bool{}, map[string][]StatementResource{}
+	type assetEvidence struct{ asset, id string }
+	known := map[assetEvidence]bool{}
 	refused := false
 	for _, check := range v.Checks {
 		if check.Outcome == Block {
@@ -97,10 +98,12 @@ func Statements(c *evidence.Collection, v Verdict) []Statement {
 		if !evidence.ValidID(check.Evidence) {
 			continue
 		}
-		input := StatementResource{URI: cmp.Or(check.EvidencePath, check.Evidence), Digest: recordDigest(c.Assets[check.AssetID], check.Evidence)}
-		known := slices.ContainsFunc(inputs[check.AssetID], func(r StatementResource) bool { return r.URI == input.URI })
-		if !known {
-			inputs[check.AssetID] = append(inputs[check.AssetID], input)
+		// Every entry of an asset asks about the same evidence.
+		if input := (assetEvidence{check.AssetID, check.Evidence}); !known[input] {
+			known[input] = true
+			inputs[check.AssetID] = append(inputs[check.AssetID], StatementResource{
+				URI: cmp.Or(check.EvidencePath, check.Evidence), Digest: recordDigest(c.Assets[check.AssetID], check.Evidence),
+			})
 		}
 	}
 	policy := StatementResource{URI: "countersign:" + v.Basis.Mode}
