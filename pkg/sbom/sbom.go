@@ -32,9 +32,11 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
 
+	"github.com/countersign-dev/countersign/internal/plaintext"
 	"github.com/countersign-dev/countersign/pkg/sbom/internal/document"
 )
 
@@ -120,6 +122,18 @@ func DeploymentBOM(target Target, components []Component) ([]byte, error) {
 	return encode(bom)
 }
 
+// maxVersion is how long the schema lets a version be, in characters.
+const maxVersion = 1024
+
+// version is one that fits the schema. One that does not is cut, and stands whole
+// in a property.
+func version(v string) string {
+	if utf8.RuneCountInString(v) <= maxVersion {
+		return v
+	}
+	return plaintext.Clip(v, maxVersion)
+}
+
 func (c Component) cyclonedx() cdx.Component {
 	digest := strings.ToLower(strings.TrimPrefix(c.Digest, "sha256:"))
 	if _, fromURI, ok := strings.Cut(c.Provenance, "@sha256:"); digest == "" && ok {
@@ -128,7 +142,7 @@ func (c Component) cyclonedx() cdx.Component {
 	component := cdx.Component{
 		Type:    cdx.ComponentTypeApplication,
 		Name:    cmp.Or(c.Entry, "unnamed"),
-		Version: c.Version,
+		Version: version(c.Version),
 	}
 	if sha256Pattern.MatchString(digest) {
 		component.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: digest}}
@@ -162,6 +176,9 @@ func (c Component) cyclonedx() cdx.Component {
 			properties = append(properties, cdx.Property{Name: propertyPrefix + p.Name, Value: p.Value})
 		}
 	}
+	if component.Version != c.Version {
+		properties = append(properties, cdx.Property{Name: propertyPrefix + "version", Value: c.Version})
+	}
 	component.Properties = &properties
 	return component
 }
@@ -194,7 +211,7 @@ func ociPURL(image, digest string) (string, bool) {
 func newBOM(target Target) *cdx.BOM {
 	root := &cdx.Component{
 		BOMRef: rootRef, Type: cdx.ComponentTypePlatform,
-		Name: cmp.Or(target.Name, "target"), Version: target.Version,
+		Name: cmp.Or(target.Name, "target"), Version: version(target.Version),
 	}
 	var properties []cdx.Property
 	for _, p := range target.Properties {

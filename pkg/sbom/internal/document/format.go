@@ -95,12 +95,16 @@ func unusualIRI(v string) (string, bool) {
 	}
 	// Brackets belong around addresses of IPv6, without zones, and nowhere else.
 	rest := fixed
-	if strings.HasPrefix(u.Host, "[") {
+	switch {
+	case strings.HasPrefix(u.Host, "["):
 		address, err := netip.ParseAddr(u.Hostname())
 		if err != nil || !address.Is6() || address.Zone() != "" {
 			return v, false
 		}
 		rest = strings.Replace(fixed, u.Host, "", 1)
+	case strings.Contains(u.Hostname(), ":"):
+		// One colon too many: the parser looks at the last one only.
+		return v, false
 	}
 	return fixed, !strings.ContainsAny(rest, "[]")
 }
