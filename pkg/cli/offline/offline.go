@@ -100,7 +100,7 @@ func Judge(ctx context.Context, q Question) (*Answer, error) {
 		in.Phase = checks.PostDeployment
 	}
 	if rules.policy != nil {
-		in.Required, in.RequiredBy = rules.policy.Spec.RequiredChecks, rules.policy.Name
+		in.Required, in.RequiredBy = rules.policy.Spec.RequiredChecks, "ChangePolicy "+rules.policy.Name
 		in.Demanded = demands(rules.policy, folder.entries)
 	}
 	if rules.rego != nil {

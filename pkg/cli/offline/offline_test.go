@@ -369,3 +369,13 @@ func TestAnotherLockerIsNoticed(t *testing.T) {
 		t.Errorf("notes %q about the right locker", answer.Notes)
 	}
 }
+
+func TestTestsOfAPolicyAreNoPartOfIt(t *testing.T) {
+	w := newWorld(t, hello)
+	w.write(t, "policy/gate.rego", "package one_pipeline.config\n\nallow := true\n")
+	w.write(t, "policy/gate_test.rego", "this is not Rego")
+	w.Rego = filepath.Join(w.dir, "policy")
+	if _, err := Judge(t.Context(), w.Question); err != nil {
+		t.Errorf("a folder that a run takes: %v", err)
+	}
+}

@@ -124,7 +124,8 @@ func readRego(name string) (*rego.Policy, error) {
 		}
 		defer root.Close()
 		err = fs.WalkDir(root.FS(), ".", func(path string, file fs.DirEntry, err error) error {
-			if err != nil || file.IsDir() || !strings.HasSuffix(path, ".rego") {
+			// A policy's own tests are no part of it, as in a run.
+			if err != nil || file.IsDir() || !strings.HasSuffix(path, ".rego") || strings.HasSuffix(path, "_test.rego") {
 				return err
 			}
 			if len(modules) == maxRegoFiles {
